@@ -1,0 +1,1 @@
+"""gunicorn's configuration file for the bare programs: empty, so that the project's own is not taken."""

@@ -1,0 +1,90 @@
+"""What surrounds every request: log context, sign-in under htmx, and the organisation in the path."""
+
+import re
+import uuid
+import zoneinfo
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+import structlog
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+
+from instruments.access import membership_for, memberships_of, signed_in_member
+from instruments.tenancy import organisation_scope
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+_ORGANISATION_PATH = re.compile(r"^/o/(?P<slug>[-a-z0-9]+)/")
+
+
+def log_context(get_response: GetResponse) -> GetResponse:
+    """Give every line logged during a request the same request id."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=uuid.uuid4().hex[:12])
+        return get_response(request)
+
+    return middleware
+
+
+def htmx_sign_in(get_response: GetResponse) -> GetResponse:
+    """Send the whole browser to sign-in when a session ended, never a sign-in page into a table cell."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.htmx and response.status_code == 302:  # type: ignore[attr-defined]
+            target = response["Location"]
+            if target.startswith(resolve_url(settings.LOGIN_URL)):
+                # Back to the page that the person was on, not to the fragment's address.
+                page = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
+                login = resolve_url(settings.LOGIN_URL)
+                response = HttpResponse(status=204)
+                response["HX-Redirect"] = f"{login}?{urlencode({'next': page})}"
+        return response
+
+    return middleware
+
+
+def organisation(get_response: GetResponse) -> GetResponse:
+    """Resolve `/o/<slug>/` to a membership once, and keep its scope open until the response is rendered."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request.organisation = None  # type: ignore[attr-defined]
+        request.membership = None  # type: ignore[attr-defined]
+        request.memberships = SimpleLazyObject(lambda: memberships_of(request.user))  # type: ignore[attr-defined]
+        match = _ORGANISATION_PATH.match(request.path_info)
+        if match is None:
+            return get_response(request)
+        membership = signed_in_member(request, match["slug"])
+        if membership is None and not request.user.is_authenticated:
+            # Nobody: LoginRequiredMiddleware answers the same for every slug.
+            return get_response(request)
+        membership = membership or membership_for(request.user, match["slug"])
+        if membership is None:
+            # An outsider cannot tell an organisation that exists from one that does not.
+            request.outsider = True  # type: ignore[attr-defined]
+            return get_response(request)
+        request.membership = membership  # type: ignore[attr-defined]
+        request.organisation = membership.organisation  # type: ignore[attr-defined]
+        structlog.contextvars.bind_contextvars(organisation=membership.organisation.slug)
+        with (
+            organisation_scope(membership.organisation_id),
+            timezone.override(zoneinfo.ZoneInfo(membership.organisation.timezone)),
+        ):
+            response = get_response(request)
+            # A lazy response rendered later would run its queries without a scope.
+            render = getattr(response, "render", None)
+            if callable(render) and not getattr(response, "is_rendered", True):
+                response = render()
+            return response
+
+    def process_view(request: HttpRequest, *_args: object) -> None:
+        if getattr(request, "outsider", False):
+            raise Http404
+
+    middleware.process_view = process_view  # type: ignore[attr-defined]
+    return middleware

@@ -1,0 +1,1 @@
+"""Organisations, people, keys and instruments; knows neither readings nor webhooks."""

@@ -1,0 +1,123 @@
+"""The only door for views to organisations and instruments: it answers 404 to outsiders and 403 to too small a role."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from instruments.models import Instrument, Membership, Organisation, Role, Site, User
+from instruments.tenancy import all_organisations
+
+View = Callable[..., HttpResponse]
+
+
+def memberships_of(user: Any) -> list[Membership]:
+    """The organisations that this person belongs to, by name."""
+    if not user.is_authenticated:
+        return []
+    with all_organisations(reason="a person's own memberships span organisations"):
+        return list(
+            Membership.objects.filter(user=user).select_related("organisation").order_by("organisation__name")
+        )
+
+
+def signed_in_member(request: HttpRequest, slug: str) -> Membership | None:
+    """The membership of whoever is signed in and, with it, the person: one query for what are two.
+
+    Where anything is out of the ordinary, the answer is None and Django's own, slower way decides.
+    """
+    session = request.session
+    if session.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    membership = membership_for(session[SESSION_KEY], slug) if SESSION_KEY in session else None
+    if membership is None or not membership.user.is_active:
+        return None
+    # As django.contrib.auth.get_user does: a changed password ends every session.
+    known = session.get(HASH_SESSION_KEY, "")
+    if not constant_time_compare(known, membership.user.get_session_auth_hash()):
+        return None
+    request.user = membership.user
+    return membership
+
+
+def membership_for(user: Any, slug: str) -> Membership | None:
+    """The membership of this person, or of the one with this key, at ``slug``; None for an outsider."""
+    with all_organisations(reason="the path names the organisation before a scope can be opened"):
+        return (
+            Membership.objects.filter(user=user, organisation__slug=slug)
+            .select_related("organisation", "user")
+            .first()
+        )
+
+
+def organisation_for(request: HttpRequest) -> Organisation:
+    """The organisation in the path. Raises Http404 where there is none or the person is an outsider."""
+    organisation = getattr(request, "organisation", None)
+    if organisation is None:
+        raise Http404
+    return organisation
+
+
+def person_for(request: HttpRequest) -> User:
+    """Who is signed in: behind LoginRequiredMiddleware there is always somebody."""
+    return cast(User, request.user)
+
+
+def instrument_for(request: HttpRequest, serial: str) -> Instrument:
+    """The instrument of the organisation in the path, `with_deployment` now. Raises Http404.
+
+    From here on the request tells times in the zone of the place where the instrument stands: the middleware, which
+    set the organisation's, takes either back at the request's end.
+    """
+    organisation_for(request)
+    if "\0" in serial:
+        # PostgreSQL refuses even to look for one.
+        raise Http404
+    now = timezone.now()
+    try:
+        instrument = (
+            Instrument.objects.with_deployment(now)
+            .select_related("api_key", "organisation")
+            .get(serial=serial)
+        )
+    except Instrument.DoesNotExist:
+        raise Http404 from None
+    deployed = getattr(instrument, "deployed", None)
+    if deployed is not None and deployed.site.zone is not None:
+        timezone.activate(deployed.site.zone)
+    return instrument
+
+
+def site_for(request: HttpRequest, pk: int) -> Site:
+    """The site of the organisation in the path. Raises Http404. Times are told in its zone from here on."""
+    organisation_for(request)
+    try:
+        site = Site.objects.select_related("organisation").get(pk=pk)
+    except Site.DoesNotExist:
+        raise Http404 from None
+    if site.zone is not None:
+        timezone.activate(site.zone)
+    return site
+
+
+def require_role(needed: Role) -> Callable[[View], View]:
+    """Let a view be used only by members whose role is at least ``needed``: 404 outside, 403 below."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            organisation_for(request)
+            if not request.membership.covers(needed):  # type: ignore[attr-defined]
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        guarded.required_role = needed  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate

@@ -1,0 +1,115 @@
+"""Keeping our instruments as MyCirrus lists them; it fetches nothing and deletes nothing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Model, Q
+
+from instruments import mycirrus
+from instruments.models import ApiKey, Instrument
+
+_MIRRORED = (
+    "type",
+    "model",
+    "name",
+    "image",
+    "subscription_status",
+    "subscription_tier",
+    "subscription_addons",
+    "features",
+    "latitude",
+    "longitude",
+)
+
+
+@dataclass
+class Mirrored:
+    """What one list changed."""
+
+    created: list[Instrument] = field(default_factory=list)
+    changed: list[Instrument] = field(default_factory=list)
+    returned: list[Instrument] = field(default_factory=list)
+    gone: list[Instrument] = field(default_factory=list)
+
+
+def fitting(model: type[Model], name: str, value: Any) -> Any:
+    """``value`` as its column takes it: a text that is too long is cut, and whole in the document.
+
+    PostgreSQL would refuse the row, and with it every other of the answer.
+    """
+    return value[: model._meta.get_field(name).max_length] if isinstance(value, str) else value  # type: ignore[union-attr]
+
+
+def _fields(row: mycirrus.Instrument) -> dict[str, Any]:
+    """What ``row`` says, without what it leaves out: list rows are thinner than single reads."""
+    told = {name: fitting(Instrument, name, getattr(row, name)) for name in _MIRRORED}
+    told = {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
+    return {name: value for name, value in told.items() if value not in ("", None, [])}
+
+
+def _document(old: dict[str, Any], new: Any) -> dict[str, Any]:
+    return {**old, **{name: value for name, value in dict(new).items() if value not in ({}, [], None, "")}}
+
+
+def instrument_store(*, instrument: Instrument, row: mycirrus.Instrument) -> bool:
+    """Take over what ``row`` says of ``instrument`` and tell whether anything was new."""
+    wanted = {**_fields(row), "document": _document(instrument.document, row.document)}
+    changed = [name for name, value in wanted.items() if getattr(instrument, name) != value]
+    for name in changed:
+        setattr(instrument, name, wanted[name])
+    if changed:
+        instrument.save(update_fields=changed)
+    return bool(changed)
+
+
+@transaction.atomic
+def instruments_mirror(*, api_key: ApiKey, rows: Iterable[mycirrus.Instrument], now: datetime) -> Mirrored:
+    """Store the list that ``api_key`` was given: new ones, changes, returns, and those it no longer names.
+
+    One that is read with another key is not touched; one that moved to another key is gone until that key's list
+    comes, at the latest ten minutes later.
+    """
+    result = Mirrored()
+    listed = {row.serial: row for row in rows}
+    known = {
+        instrument.serial: instrument
+        for instrument in Instrument.objects.select_related("api_key").filter(
+            Q(serial__in=listed) | Q(api_key=api_key)
+        )
+    }
+    for serial, row in listed.items():
+        instrument = known.get(serial)
+        if instrument is None:
+            result.created.append(
+                Instrument.objects.create(
+                    organisation_id=api_key.organisation_id,
+                    serial=serial,
+                    api_key=api_key,
+                    first_seen_at=now,
+                    seen_at=now,
+                    document=_document({}, row.document),
+                    **_fields(row),
+                )
+            )
+            continue
+        if instrument.gone_at is not None:
+            result.returned.append(instrument)
+        if instrument_store(instrument=instrument, row=row):
+            result.changed.append(instrument)
+        keeper = instrument.api_key
+        if keeper is None or keeper.revoked_at or keeper.state == ApiKey.State.REFUSED or instrument.gone_at:
+            instrument.api_key = api_key
+        instrument.gone_at = None
+    present = [instrument for serial, instrument in known.items() if serial in listed]
+    for instrument in present:
+        instrument.seen_at = now
+    Instrument.objects.bulk_update(present, ["seen_at", "gone_at", "api_key"], batch_size=500)
+    for serial, instrument in known.items():
+        if serial not in listed and instrument.gone_at is None:
+            instrument.gone_at = now
+            instrument.save(update_fields=["gone_at"])
+            result.gone.append(instrument)
+    return result

@@ -1,0 +1,172 @@
+"""Deploying instruments to sites, correcting it later, and the time zone in which an instrument's times are told.
+
+Verbs raise ValidationError in words for a page; the database holds the same laws for whoever comes by another way.
+"""
+
+import zoneinfo
+from datetime import datetime
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from instruments.activity import activity_note
+from instruments.models import Deployment, Instrument, Organisation, Site, User
+
+
+def zone_of(instrument: Instrument, at: datetime) -> zoneinfo.ZoneInfo:
+    """The time zone of the place where ``instrument`` stood at ``at``: its site's own, else the organisation's.
+
+    No query for an instrument that was read `with_deployment(at)` and stood somewhere; else one, or two.
+    """
+    deployed = deployment_of(instrument, at)
+    own = deployed.site.zone if deployed is not None else None
+    return own or instrument.organisation.zone
+
+
+def deployment_of(instrument: Instrument, at: datetime) -> Deployment | None:
+    """Where ``instrument`` stood at ``at``, with its site; None for nowhere that is known."""
+    known: Deployment | None = getattr(instrument, "deployed", None)
+    if known is not None and known.stands(at):
+        return known
+    return Deployment.objects.at(at).filter(instrument=instrument).select_related("site").first()
+
+
+def site_save(*, site: Site, changed: list[str], actor: User) -> Site:
+    """Store a site whose fields ``changed`` differ, a new one as a whole, and say so in the log."""
+    with transaction.atomic():
+        new = site.pk is None
+        site.save(force_insert=new)
+        if new or changed:
+            activity_note(
+                organisation=site.organisation,
+                actor=actor,
+                verb="site_added" if new else "site_changed",
+                subject=site.name,
+                detail=""
+                if new
+                else ", ".join(str(Site._meta.get_field(name).verbose_name) for name in changed),  # type: ignore[union-attr]
+            )
+    return site
+
+
+def deployment_start(
+    *, instrument: Instrument, site: Site, start_at: datetime, end_at: datetime | None, note: str, actor: User
+) -> Deployment:
+    """Let ``instrument`` stand at ``site`` from ``start_at``.
+
+    Where it stands elsewhere until further notice, that ends at the same instant: moving it is one step. Raises
+    ValidationError where it would be at two sites at once.
+    """
+    with transaction.atomic():
+        before = (
+            Deployment.objects.select_for_update()
+            .filter(instrument=instrument, end_at=None, start_at__lt=start_at)
+            .select_related("site")
+            .first()
+        )
+        if before is not None:
+            before.end_at = start_at
+            before.save(update_fields=["end_at"])
+            _note(before, actor, "deployment_ended")
+        deployment = Deployment(
+            organisation_id=site.organisation_id,
+            instrument=instrument,
+            site=site,
+            start_at=start_at,
+            end_at=end_at,
+            note=note,
+        )
+        _store(deployment)
+        _note(deployment, actor, "deployment_started")
+    return deployment
+
+
+def deployment_correct(
+    *, deployment: Deployment, start_at: datetime, end_at: datetime | None, note: str, actor: User
+) -> Deployment:
+    """Change when it began or ended, or where exactly it was. Raises ValidationError for an overlap."""
+    with transaction.atomic():
+        was = _period(deployment)
+        deployment.start_at, deployment.end_at, deployment.note = start_at, end_at, note
+        _store(deployment)
+        _note(deployment, actor, "deployment_corrected", before=was)
+    return deployment
+
+
+def deployment_remove(*, deployment: Deployment, actor: User) -> None:
+    """Take a deployment back that never was: its data then belong to no place."""
+    with transaction.atomic():
+        _note(deployment, actor, "deployment_removed")
+        deployment.delete()
+
+
+def site_remove(*, site: Site, actor: User) -> None:
+    """Remove a site at which nothing ever stood. Raises ValidationError where something did."""
+    with transaction.atomic():
+        if Deployment.objects.filter(site=site).exists():
+            raise ValidationError(
+                _(
+                    "Instruments stood here, and their data belong to this place. Remove its deployments first."
+                )
+            )
+        activity_note(organisation=site.organisation, actor=actor, verb="site_removed", subject=site.name)
+        site.delete()
+
+
+def _store(deployment: Deployment) -> None:
+    if deployment.end_at is not None and deployment.end_at <= deployment.start_at:
+        raise ValidationError({"end_at": _("It has to end after it began.")}, code="order")
+    clash = _clash(deployment)
+    if clash is None:
+        try:
+            # A savepoint: who was first is asked for after the database said no.
+            with transaction.atomic():
+                deployment.save()
+            return
+        except IntegrityError:
+            # Somebody else was quicker than the look above.
+            clash = _clash(deployment)
+            if clash is None:
+                raise
+    place = {"site": clash.site.name, "period": _period(clash)}
+    raise ValidationError(
+        {
+            "start_at": _("It stands at %(site)s then (%(period)s). End that first, or choose another time.")
+            % place
+        },
+        code="overlap",
+    )
+
+
+def _clash(deployment: Deployment) -> Deployment | None:
+    others = Deployment.objects.filter(instrument=deployment.instrument_id).exclude(pk=deployment.pk)
+    others = others.filter(end_at=None) | others.filter(end_at__gt=deployment.start_at)
+    if deployment.end_at is not None:
+        others = others.filter(start_at__lt=deployment.end_at)
+    return others.select_related("site").order_by("start_at").first()
+
+
+def _period(deployment: Deployment) -> str:
+    """Its ends in the site's time zone, as the log and messages write them."""
+    organisation: Organisation = deployment.site.organisation
+    zone = deployment.site.zone or organisation.zone
+    start, end = (
+        timezone.localtime(at, zone).strftime("%Y-%m-%d %H:%M") if at is not None else _("now")
+        for at in (deployment.start_at, deployment.end_at)
+    )
+    return f"{start} – {end} {zone.key}"
+
+
+def _note(deployment: Deployment, actor: User, verb: str, before: str = "") -> None:
+    detail = _period(deployment)
+    if before and before != detail:
+        detail = _("%(before)s became %(after)s") % {"before": before, "after": detail}
+    activity_note(
+        organisation=deployment.site.organisation,
+        actor=actor,
+        verb=verb,
+        subject=f"{deployment.instrument}: {deployment.site.name}",
+        detail=f"{detail}. {deployment.note}" if deployment.note else detail,
+    )

@@ -1,0 +1,1 @@
+"""Pages of organisations, keys and people, one module each."""

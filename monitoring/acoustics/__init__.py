@@ -1,0 +1,1 @@
+"""The field's arithmetic. Pure: no ORM, no clock."""

@@ -1,0 +1,1 @@
+"""Acting on instruments: asked by people, carried out by tasks, ended by what MyCirrus then shows."""

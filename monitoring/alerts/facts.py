@@ -1,0 +1,209 @@
+"""From stored rows to verdicts: what each kind of rule needs to know of an instrument. It writes by watching alone."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from instruments.models import Deployment, Instrument
+from instruments.mycirrus.types import passed
+from instruments.sites import deployment_of
+from monitoring.alerts.judges import checks as check_judges
+from monitoring.alerts.judges import presence as presence_judges
+from monitoring.alerts.judges import vitals
+from monitoring.alerts.judges.verdict import State, Verdict
+from monitoring.alerts.kinds import CALIBRATION, HEALTH, KINDS, PRESENCE
+from monitoring.alerts.rules import covers, minutes_of, versions_for
+from monitoring.alerts.watching import Case, case_judged
+from monitoring.models import (
+    AlertKind,
+    AlertRuleVersion,
+    AlertWatch,
+    Calibration,
+    InstrumentStatus,
+    MonitorStats,
+    SystemIntegrityCheck,
+)
+from monitoring.status import STALE_AFTER_POLLS
+
+# How many SICs a drift is read from, and how many calibrations are looked at.
+SICS = 60
+CALIBRATIONS = 20
+FREQUENCIES = (("500 Hz", "level_500hz_db"), ("1 kHz", "level_1khz_db"), ("8 kHz", "level_8khz_db"))
+# A signal or voltage from longer ago says nothing of now.
+OLD = timedelta(hours=6)
+INSTRUMENT_KINDS = (*PRESENCE, *HEALTH, AlertKind.SIGNAL, *CALIBRATION, AlertKind.SIC_DRIFT)
+
+
+def sites_of(instruments: Iterable[Instrument], now: datetime) -> dict[int, int]:
+    """Where each instrument stands now: site id by instrument id. One query."""
+    rows = Deployment.objects.at(now).filter(instrument__in=[each.pk for each in instruments])
+    return dict(rows.values_list("instrument_id", "site_id"))
+
+
+def instrument_judge(
+    *, instrument: Instrument, kinds: Sequence[str], now: datetime, present: InstrumentStatus | None = None
+) -> None:
+    """Judge the rules of ``kinds`` on one instrument, in the transaction that stored what is new of it."""
+    versions = versions_for(kinds)
+    if not versions:
+        return
+    place = deployment_of(instrument, now) if any(version.sites for version in versions) else None
+    site_id = place.site_id if place is not None else None
+    watches = {watch.rule_id: watch for watch in AlertWatch.objects.filter(subject=f"i:{instrument.pk}")}
+    if present is None:
+        present = InstrumentStatus.objects.filter(instrument=instrument).first()
+    for version in versions:
+        watch = watches.get(version.rule_id)
+        if not covers(version, instrument, site_id):
+            # What a rule is no longer about must not stay open for ever.
+            verdict = Verdict(State.CLEAR, now, {"uncovered": True})
+            if watch is None:
+                continue
+        else:
+            verdict = verdict_of(version, instrument, present, now)
+        if place is None and verdict.state.severity and KINDS[version.rule.kind].by_site:
+            # Asked for only now: a fleet in order costs no query for where it stands.
+            place = deployment_of(instrument, now)
+        case = Case(
+            version=version,
+            subject=f"i:{instrument.pk}",
+            title=instrument.name or instrument.serial,
+            instrument=instrument,
+            site_id=place.site_id if place is not None else None,
+            site_name=place.site.name if place is not None else "",
+        )
+        case_judged(case, verdict, now=now, known=watch)
+
+
+def verdict_of(
+    version: AlertRuleVersion, instrument: Instrument, present: InstrumentStatus | None, now: datetime
+) -> Verdict:
+    """How ``instrument`` stands now by one rule."""
+    kind = version.rule.kind
+    if instrument.gone_at is not None:
+        # MyCirrus lists it no more: there is nothing to mend here.
+        return Verdict(State.CLEAR, now, {"gone": True})
+    if kind in CALIBRATION:
+        return _calibration(version, instrument, now)
+    if kind == AlertKind.SIC_DRIFT:
+        return _drift(version, instrument, now)
+    if kind == AlertKind.SUBSCRIPTION:
+        return vitals.subscription(instrument.subscription_status, now)
+    if kind == AlertKind.SIGNAL:
+        return _signal(version, instrument, now)
+    if present is None:
+        return Verdict(State.NO_DATA, now)
+    if kind in HEALTH:
+        return _health(version, present, now)
+    return _presence(version, present, now)
+
+
+def _presence(version: AlertRuleVersion, present: InstrumentStatus, now: datetime) -> Verdict:
+    judge = {
+        AlertKind.OFFLINE: presence_judges.offline,
+        AlertKind.NOT_MEASURING: presence_judges.not_measuring,
+        AlertKind.NO_DATA: presence_judges.no_data,
+    }[AlertKind(version.rule.kind)]
+    ends = []
+    for at, seconds in (
+        (present.level_at, present.level_seconds),
+        (present.latest_at, present.latest_seconds),
+    ):
+        if at is not None:
+            ends.append(at + timedelta(seconds=seconds or 0))
+    facts = presence_judges.Presence(
+        online=present.online,
+        measuring=present.measuring,
+        online_since=present.online_since_at,
+        measuring_since=present.measuring_since_at,
+        observed_at=present.observed_at,
+        data_until=max(ends, default=None),
+        checking=bool(present.calibration_in_progress or present.sic_in_progress),
+    )
+    stale = timedelta(seconds=settings.POLL_STATUS_SECONDS) * STALE_AFTER_POLLS
+    return judge(facts, now, amber=minutes_of(version, "amber"), red=minutes_of(version, "red"), stale=stale)
+
+
+def _health(version: AlertRuleVersion, present: InstrumentStatus, now: datetime) -> Verdict:
+    kind, health = version.rule.kind, present.health
+    if present.health_at is None or now - present.health_at > OLD:
+        return Verdict(State.NO_DATA, now)
+    value = {
+        AlertKind.VOLTAGE: health.get("voltage_v"),
+        AlertKind.DISK: health.get("disk_pct"),
+        AlertKind.TEMPERATURE: health.get("temperature_c"),
+        AlertKind.SIM: vitals.sim_used(health.get("sim_usage_mb"), health.get("sim_quota_mb")),
+    }[AlertKind(kind)]
+    return vitals.vital(
+        kind, value, present.health_at, amber=version.settings.get("amber"), red=version.settings.get("red")
+    )
+
+
+def _signal(version: AlertRuleVersion, instrument: Instrument, now: datetime) -> Verdict:
+    """RSRP, the received power of the mobile cell, in dBm."""
+    row = (
+        MonitorStats.objects.filter(instrument=instrument, start_at__gte=now - OLD)
+        .order_by("-start_at")
+        .values_list("start_at", "lte_rsrp")
+        .first()
+    )
+    if row is None:
+        return Verdict(State.NO_DATA, now)
+    return vitals.vital(
+        "signal", row[1], row[0], amber=version.settings.get("amber"), red=version.settings.get("red")
+    )
+
+
+def _calibration(version: AlertRuleVersion, instrument: Instrument, now: datetime) -> Verdict:
+    rows = Calibration.objects.filter(instrument=instrument).order_by("-at")[:CALIBRATIONS]
+    found = [check_judges.Check(row.at, passed(row.status), row.offset_db) for row in reversed(rows)]
+    match version.rule.kind:
+        case AlertKind.CALIBRATION_FAILED:
+            verdict = check_judges.calibration_failed(found, now)
+        case AlertKind.CALIBRATION_STEP:
+            limit_db = float(version.settings.get("limit_db", 0.5))
+            verdict = check_judges.calibration_stepped(found, now, limit_db=limit_db)
+        case _:
+            days = {
+                name: None if value is None else timedelta(days=float(value))
+                for name, value in (
+                    ("amber", version.settings.get("amber")),
+                    ("red", version.settings.get("red")),
+                )
+            }
+            return check_judges.calibration_overdue(found, now, amber=days["amber"], red=days["red"])
+    if verdict.state.severity and verdict.at < instrument.first_seen_at and verdict.at < version.made_at:
+        # History from before it was known here wakes nobody; it stands in the record.
+        return Verdict(State.CLEAR, verdict.at, {**verdict.facts, "history": True})
+    return verdict
+
+
+def _drift(version: AlertRuleVersion, instrument: Instrument, now: datetime) -> Verdict:
+    rows = list(
+        SystemIntegrityCheck.objects.filter(instrument=instrument, passed=True).order_by("-at")[:SICS]
+    )[::-1]
+    tolerance = float(version.settings["tolerance_db"])
+    drifts = []
+    for name, field in FREQUENCIES:
+        points = [(row.at, value) for row in rows if (value := getattr(row, field)) is not None]
+        drift = check_judges.drift_of(name, points, tolerance_db=tolerance)
+        if drift is not None:
+            drifts.append(drift)
+    at = rows[-1].at if rows else now
+    return check_judges.sic_drift(
+        drifts, at, amber_days=float(version.settings.get("amber_days", 30)), tolerance_db=tolerance
+    )
+
+
+def watch_judge(watch: AlertWatch, now: datetime) -> None:
+    """Judge one subject again because its time has come."""
+    kind = watch.rule.kind
+    if watch.instrument is None or not KINDS[kind].of_instruments or kind not in INSTRUMENT_KINDS:
+        AlertWatch.objects.filter(pk=watch.pk, due_at=watch.due_at).update(due_at=None)
+        return
+    before: Any = watch.due_at
+    instrument_judge(instrument=watch.instrument, kinds=[kind], now=now)
+    # A rule that was paused meanwhile judges nothing, and must not be due for ever.
+    AlertWatch.objects.filter(pk=watch.pk, due_at=before).update(due_at=None)

@@ -1,0 +1,390 @@
+"""The forms of alerts: a rule of each kind, maintenance, escalation, quiet hours. They say what makes no sense."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from instruments.forms import time_zones
+from instruments.models import Instrument, Membership, Site
+from monitoring.alerts.hours import OnHolidays
+from monitoring.alerts.judges.levels import Over
+from monitoring.alerts.judges.metrics import METRICS
+from monitoring.alerts.judges.sense import nonsense, nonsense_sign
+from monitoring.alerts.kinds import KINDS
+from monitoring.alerts.rules import Draft, limit_of
+from monitoring.models import (
+    AlertHours,
+    AlertKind,
+    DigestWish,
+    EscalationStep,
+    Maintenance,
+    Severity,
+)
+
+DAYS = [
+    (0, _("Monday")),
+    (1, _("Tuesday")),
+    (2, _("Wednesday")),
+    (3, _("Thursday")),
+    (4, _("Friday")),
+    (5, _("Saturday")),
+    (6, _("Sunday")),
+]
+OVERS = [
+    (Over.RECORDED, _("Each value as recorded")),
+    (Over.FIXED, _("Fixed periods")),
+    (Over.ROLLING, _("Rolling, at each new value")),
+    (Over.HOURS, _("One value for the whole of its hours")),
+]
+NONSENSE = {
+    "none": _("Give an amber limit, a red limit, or both."),
+    "order": _("Red has to lie beyond amber: as it is, amber could never be seen."),
+    "never": _("It can never be exceeded: no such instrument measures as much. Is the unit right?"),
+    "always": _("It would always be exceeded: it lies below what such an instrument measures in quiet."),
+    "means": _("Maxima and percentiles have no mean over a longer time: choose “each value as recorded”."),
+    "hours": _("It would hold on no day at all: choose weekdays or name holidays."),
+}
+NONSENSE_SIGN = {
+    "never": _("It can never be reached: no monitor tells such a value. Is the unit right?"),
+    "always": _("It would always be reached, by a monitor in the best of health."),
+}
+# What a select says where a row has nothing, or there is none.
+ANY, NEVER = "any", "never"
+_WIDE = forms.Textarea(attrs={"rows": 3})
+
+
+class RuleForm(forms.Form):
+    """A rule of one kind; `draft` is what it says once it is valid."""
+
+    name = forms.CharField(label=_("Name"), max_length=120)
+
+    def __init__(
+        self, kind: str, *args: Any, instruments: Sequence[Instrument], sites: Sequence[Site], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.kind = KINDS[kind]
+        if kind == AlertKind.LEVEL:
+            self._level_fields()
+        for setting in self.kind.settings:
+            self.fields[setting.name] = forms.FloatField(
+                label=f"{setting.label} ({setting.unit})",
+                required=setting.required,
+                initial=setting.default,
+                min_value=setting.least,
+                max_value=setting.most,
+                widget=forms.NumberInput(attrs={"step": "any", "inputmode": "decimal"}),
+            )
+        if "confirm" in self.kind.extra:
+            self.fields["confirm"] = forms.BooleanField(
+                label=_("Run a second check before anybody is told"),
+                required=False,
+                help_text=_("The message then holds both results, and comes up to eight minutes later."),
+            )
+        self.fields["repeat_min"] = forms.IntegerField(
+            label=_("Tell again until somebody acknowledges, every (min)"),
+            required=False,
+            min_value=5,
+            max_value=10_080,
+        )
+        if self.kind.of_instruments:
+            self.fields["serials"] = forms.MultipleChoiceField(
+                label=_("Instruments"),
+                required=False,
+                choices=[(each.serial, str(each)) for each in instruments],
+                help_text=_("None chosen, and no site: all of the organisation's, new ones too."),
+            )
+            if sites:
+                self.fields["sites"] = forms.TypedMultipleChoiceField(
+                    label=_("Sites"),
+                    coerce=int,
+                    required=False,
+                    choices=[(each.pk, each.name) for each in sites],
+                    help_text=_("Whatever stands there."),
+                )
+
+    def _level_fields(self) -> None:
+        self.fields |= {
+            "metric": forms.ChoiceField(
+                label=_("What"),
+                choices=[(each.name, f"{each.label} ({each.unit})") for each in METRICS.values()],
+            ),
+            "over": forms.ChoiceField(
+                label=_("Formed over"),
+                choices=OVERS,
+                help_text=_(
+                    "LAeq is averaged by energy, PM and gases by time; maxima and percentiles are not."
+                ),
+            ),
+            "period_min": forms.FloatField(
+                label=_("Period (min)"), required=False, min_value=1, max_value=1440, initial=15
+            ),
+            "amber": forms.FloatField(label=_("Amber above"), required=False),
+            "red": forms.FloatField(label=_("Red above"), required=False),
+            "minimum_min": forms.FloatField(
+                label=_("Lasting at least (min)"), required=False, min_value=0, max_value=1440
+            ),
+            "coverage_pct": forms.FloatField(
+                label=_("Coverage needed (%)"),
+                initial=75,
+                min_value=0,
+                max_value=100,
+                help_text=_("Below it a value says nothing, and ends nothing. 75 % is the usual floor (R9)."),
+            ),
+            "days": forms.TypedMultipleChoiceField(
+                label=_("Days"),
+                coerce=int,
+                choices=DAYS,
+                initial=list(range(7)),
+                required=False,
+                widget=forms.CheckboxSelectMultiple,
+            ),
+            "start": forms.TimeField(
+                label=_("From"),
+                initial="00:00",
+                widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+            ),
+            "end": forms.TimeField(
+                label=_("Until"),
+                initial="00:00",
+                widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+                help_text=_(
+                    "By the site's clock. The same twice is all day; past midnight is the evening's."
+                ),
+            ),
+            "holidays": forms.CharField(
+                label=_("Holidays"),
+                required=False,
+                widget=_WIDE,
+                help_text=_("Dates such as 2026-12-25, one a line."),
+            ),
+            "on_holidays": forms.ChoiceField(
+                label=_("On holidays"),
+                choices=[
+                    (OnHolidays.SAME, _("as on any other day")),
+                    (OnHolidays.NEVER, _("it does not hold")),
+                    (OnHolidays.ONLY, _("it holds on these days only")),
+                ],
+            ),
+        }
+
+    def clean_holidays(self) -> list[str]:
+        """The dates, in their order."""
+        found = []
+        for word in re.split(r"[\s,;]+", self.cleaned_data["holidays"].strip()):
+            if not word:
+                continue
+            try:
+                found.append(date.fromisoformat(word).isoformat())
+            except ValueError:
+                raise ValidationError(
+                    _("“%(word)s” is no date. Write it as 2026-12-25."), params={"word": word}
+                ) from None
+        return sorted(set(found))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if self.errors:
+            return cleaned
+        if self.kind.kind == AlertKind.LEVEL:
+            word = nonsense(limit_of(self._settings()))
+            if word:
+                self.add_error(
+                    "red" if word in ("none", "order", "never", "always") else None, NONSENSE[word]
+                )
+            return cleaned
+        limits = [name for name in ("amber", "red") if name in self.fields]
+        amber, red = cleaned.get("amber"), cleaned.get("red")
+        if limits and amber is None and red is None:
+            self.add_error("amber", NONSENSE["none"])
+        elif amber is not None and red is not None and (amber <= red if self.kind.falling else red <= amber):
+            self.add_error("red", NONSENSE["order"])
+        elif word := nonsense_sign(self.kind.kind, amber, red, falling=self.kind.falling):
+            self.add_error("amber" if amber is not None else "red", NONSENSE_SIGN[word])
+        return cleaned
+
+    def _settings(self) -> dict[str, Any]:
+        cleaned = self.cleaned_data
+        settings = {
+            name: cleaned[name]
+            for name in self.fields
+            if name not in {"name", "serials", "sites", "days", "start", "end", "holidays", "on_holidays"}
+            and cleaned.get(name) not in (None, "", False)
+        }
+        if self.kind.kind == AlertKind.LEVEL:
+            settings["hours"] = {
+                "days": sorted(cleaned["days"]),
+                "start": cleaned["start"].strftime("%H:%M"),
+                "end": cleaned["end"].strftime("%H:%M"),
+                "holidays": cleaned["holidays"],
+                "on_holidays": cleaned["on_holidays"],
+            }
+        return settings
+
+    def draft(self, source: str = "") -> Draft:
+        """What the valid form says."""
+        return Draft(
+            kind=self.kind.kind,
+            name=self.cleaned_data["name"],
+            settings=self._settings(),
+            serials=self.cleaned_data.get("serials", []),
+            sites=self.cleaned_data.get("sites", []),
+            source=source,
+        )
+
+
+def rule_initial(settings: Mapping[str, Any], **rest: Any) -> dict[str, Any]:
+    """A version's settings as the form's first values."""
+    hours = settings.get("hours") or {}
+    told = {name: value for name, value in settings.items() if name != "hours"}
+    return {**told, **hours, "holidays": "\n".join(hours.get("holidays", ())), **rest}
+
+
+class PlaceField(forms.TypedChoiceField):
+    """One site or one instrument of the organisation in scope, as (instrument, site); empty is everything."""
+
+    def __init__(self, *, everywhere: bool = False, **kwargs: Any) -> None:
+        super().__init__(coerce=self._place, empty_value=None, **kwargs)
+        groups: list[Any] = [("", _("All of the organisation's"))] if everywhere else []
+        self._things: dict[str, tuple[Instrument | None, Site | None]] = {}
+        sites = {f"s{site.pk}": site for site in Site.objects.all()}
+        instruments = {f"i{each.pk}": each for each in Instrument.objects.present()}
+        self._things |= {key: (None, site) for key, site in sites.items()}
+        self._things |= {key: (each, None) for key, each in instruments.items()}
+        if sites:
+            groups.append((_("Sites"), [(key, str(site)) for key, site in sites.items()]))
+        if instruments:
+            groups.append((_("Instruments"), [(key, str(each)) for key, each in instruments.items()]))
+        self.choices = groups
+
+    def _place(self, value: str) -> tuple[Instrument | None, Site | None]:
+        return self._things[value]
+
+
+class PlacePreferenceForm(forms.Form):
+    """One's own wish to hear of one site or instrument."""
+
+    kind = forms.ChoiceField(
+        label=_("What"),
+        choices=[
+            (ANY, _("Everything that can be wrong there")),
+            *((kind.kind, kind.kind.label) for kind in KINDS.values() if kind.of_instruments),
+        ],
+    )
+    minimum = forms.TypedChoiceField(
+        label=_("From which severity on"),
+        coerce=int,
+        choices=[(Severity.AMBER, _("Amber and red")), (Severity.RED, _("Red only"))],
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields = {"place": PlaceField(label=_("Where")), **self.fields}
+
+    def clean_kind(self) -> str:
+        """As a wish has it: empty is everything."""
+        kind = str(self.cleaned_data["kind"])
+        return "" if kind == ANY else kind
+
+
+class MaintenanceForm(forms.ModelForm):
+    """A time in which nobody is told."""
+
+    class Meta:
+        model = Maintenance
+        # The place is added with its choices: outside a request there is no organisation to choose from.
+        fields = ["start_at", "end_at", "reason"]
+        widgets = {
+            "start_at": forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+            "end_at": forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        }
+
+    def __init__(self, *args: Any, now: datetime | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.now = now
+        self.fields["place"] = PlaceField(label=_("Where"), required=False, everywhere=True)
+        self.order_fields(["place", "start_at", "end_at", "reason"])
+        if now is not None and self.instance.start_at is None:
+            self.initial["start_at"] = timezone.localtime(now)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        self.instance.instrument, self.instance.site = cleaned.get("place") or (None, None)
+        return cleaned
+
+    def clean_end_at(self) -> datetime:
+        """Not over already: nothing would be tagged."""
+        end_at: datetime = self.cleaned_data["end_at"]
+        if self.now is not None and end_at <= self.now:
+            raise ValidationError(_("It would be over already."))
+        return end_at
+
+
+class EscalationForm(forms.ModelForm):
+    """The next person, and after how long."""
+
+    class Meta:
+        model = EscalationStep
+        fields = ["after_minutes", "minimum"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["membership"] = forms.ModelChoiceField(
+            label=_("Person"), queryset=Membership.objects.select_related("user")
+        )
+        self.fields["after_minutes"] = forms.IntegerField(
+            label=_("When nobody acknowledged for (min)"), min_value=1, max_value=10_080, initial=30
+        )
+        self.fields["minimum"] = forms.TypedChoiceField(
+            label=_("Of incidents that are"),
+            coerce=int,
+            choices=[(Severity.RED, _("red")), (Severity.AMBER, _("amber or red"))],
+        )
+        # The empty instance's None would be shown in place of the fields' own first values.
+        self.initial = {}
+        self.order_fields(["membership", "after_minutes", "minimum"])
+
+    def clean_membership(self) -> Membership:
+        """Each person stands on one step."""
+        membership: Membership = self.cleaned_data["membership"]
+        if EscalationStep.objects.filter(membership=membership).exists():
+            raise ValidationError(_("This person is told already. Remove that step first."))
+        self.instance.membership = membership
+        return membership
+
+
+class HoursForm(forms.ModelForm):
+    """One's own quiet hours."""
+
+    class Meta:
+        model = AlertHours
+        fields = ["quiet_from", "quiet_until", "timezone", "red_breaks"]
+        widgets = {
+            "quiet_from": forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+            "quiet_until": forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["timezone"] = forms.ChoiceField(label=_("Your time zone"), choices=time_zones())
+
+
+class DigestForm(forms.Form):
+    """One's own digest: never, daily or weekly, and at which hour by one's own clock."""
+
+    rhythm = forms.ChoiceField(
+        label=_("How often"),
+        choices=[(NEVER, _("Never")), *DigestWish.Rhythm.choices],
+    )
+    hour = forms.TypedChoiceField(
+        label=_("At"), coerce=int, choices=[(hour, f"{hour:02}:00") for hour in range(24)], initial=7
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["timezone"] = forms.ChoiceField(label=_("Your time zone"), choices=time_zones())

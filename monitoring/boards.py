@@ -1,0 +1,284 @@
+"""The rows of the calibration board and the SIC board: what is wrong first, judged by the tolerances in force.
+
+A row's rank is told twice, in SQL to sort and count by and in Python to say it in words; a test holds them together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy as _
+
+from instruments.models import Instrument
+from monitoring.acoustics import drift
+from monitoring.acoustics.validity import Suspect, offset_is_large, released, step_is_large
+from monitoring.checks import FREQUENCIES
+from monitoring.conditions import Look
+from monitoring.models import Certificate, CheckStanding, DoubtReview, Tolerances
+
+# Due within these is said beforehand.
+CALIBRATION_SOON, CERTIFICATE_SOON = timedelta(days=14), timedelta(days=60)
+# SICs run nightly: without one for this long something is wrong with them.
+SIC_SILENT = timedelta(days=3)
+
+# The states of each board, the worst first: the place in the tuple is the rank.
+CALIBRATION_LOOKS = {
+    "failed": Look(_("Failed"), "x-circle", "bad", True),
+    "moved": Look(_("Beyond tolerance"), "exclamation-triangle", "bad", True),
+    "overdue": Look(_("Overdue"), "clock", "warn", True),
+    "certificate": Look(_("Certificate overdue"), "document-text", "warn", True),
+    "never": Look(_("Never calibrated"), "question-mark-circle", "warn", True),
+    "soon": Look(_("Due soon"), "calendar", "muted"),
+    "unclear": Look(_("Not understood"), "question-mark-circle", "muted"),
+    "good": Look(_("In order"), "check-circle", "good"),
+}
+SIC_LOOKS = {
+    "failed": Look(_("Failed"), "x-circle", "bad", True),
+    "moved": Look(_("Beyond tolerance"), "exclamation-triangle", "bad", True),
+    "drifting": Look(_("Drifting"), "arrow-trending-up", "warn", True),
+    "silent": Look(_("No recent SIC"), "clock", "warn", True),
+    "unclear": Look(_("No baseline yet"), "question-mark-circle", "muted"),
+    "good": Look(_("In order"), "check-circle", "good"),
+}
+BOARDS = {"calibrations": CALIBRATION_LOOKS, "sics": SIC_LOOKS}
+
+
+@dataclass(frozen=True, slots=True)
+class BoardTime:
+    """Now, and the day that it is for the organisation: certificates run out at the end of a day, not at an instant."""
+
+    now: datetime
+    today: date
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency:
+    """One of a SIC's frequencies: levels in dB, the trend in dB for 30 days, days until it would be too far."""
+
+    name: str
+    level_db: Decimal | None
+    baseline_db: Decimal | None
+    difference_db: Decimal | None
+    beyond: bool
+    per_month_db: float | None
+    days_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRow:
+    """One instrument on a board; until its first check ``standing`` is an empty one."""
+
+    instrument: Instrument
+    standing: CheckStanding
+    tolerances: Tolerances
+    time: BoardTime
+    looks: dict[str, Look]
+
+    @property
+    def state(self) -> str:
+        """The name of its state."""
+        return list(self.looks)[self.instrument.rank]  # type: ignore[attr-defined]
+
+    @property
+    def look(self) -> Look:
+        """Its sign."""
+        return self.looks[self.state]
+
+    @property
+    def step_is_large(self) -> bool:
+        """R10, under the tolerance in force."""
+        return step_is_large(self.standing.step_db, self.tolerances.step_db)
+
+    @property
+    def offset_is_large(self) -> bool:
+        """R11, under the tolerance in force."""
+        return offset_is_large(self.standing.offset_db, self.tolerances.offset_db)
+
+    @property
+    def suspect(self) -> Suspect | None:
+        """R12: the levels that the newest calibration leaves in doubt."""
+        standing = self.standing
+        if standing.calibrated_at is None or self.state not in ("failed", "moved"):
+            return None
+        until = standing.calibrated_at if self.state == "moved" else None
+        suspect = Suspect(standing.good_before_at, until, standing.calibrated_at)
+        return released(suspect, self.instrument.good_until_at)  # type: ignore[attr-defined]
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When the next calibration is due; None where the organisation set no period or none was good."""
+        days, good_at = self.tolerances.calibration_days, self.standing.good_calibration_at
+        return good_at + timedelta(days=days) if days and good_at is not None else None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether that has passed."""
+        return self.due_at is not None and self.due_at < self.time.now
+
+    @property
+    def certificate_due_on(self) -> date | None:
+        """The day on which the newest laboratory certificate runs out (R13)."""
+        return self.instrument.certificate_due_on  # type: ignore[attr-defined]
+
+    @property
+    def certificate_is_overdue(self) -> bool:
+        """Whether that day has passed."""
+        return self.certificate_due_on is not None and self.certificate_due_on < self.time.today
+
+    @property
+    def baseline_words(self) -> Any:
+        """Which baseline the SICs are told from."""
+        told = self.standing.sic
+        if told.get("source") == "set":
+            return _("set by hand")
+        return _("median of the first %(count)s since calibration") % {"count": told.get("of", 0)}
+
+    @property
+    def frequencies(self) -> list[Frequency]:
+        """The last SIC's three, against their baseline and tolerance."""
+        levels = self.standing.sic.get("levels", {})
+        return [
+            frequency_of(words, levels.get(name, {}), self.tolerances.sic_db) for words, name in FREQUENCIES
+        ]
+
+    @property
+    def limit_at(self) -> datetime | None:
+        """When the first of them would be beyond the tolerance at its present trend; None where none can be told."""
+        days = [each.days_left for each in self.frequencies if each.days_left is not None]
+        last_at = self.standing.sic_at
+        return last_at + timedelta(days=min(days)) if days and last_at is not None else None
+
+
+def frequency_of(words: str, told: dict[str, Any], tolerance: Decimal) -> Frequency:
+    """A frequency of a standing's document under a tolerance in dB."""
+    level, base, moved = (
+        None if told.get(name) is None else Decimal(told[name])
+        for name in ("level", "baseline", "difference")
+    )
+    line = None
+    if told.get("per_day") is not None:
+        line = drift.Trend(told["per_day"], told["now"])
+    beyond = drift.is_beyond(moved, tolerance)
+    days = None
+    if base is not None and not beyond:
+        days = drift.days_to_limit(line, centre=float(base), tolerance=float(tolerance))
+    return Frequency(words, level, base, moved, beyond, 30 * line.per_day if line else None, days)
+
+
+def board(kind: str, *, tolerances: Tolerances, time: BoardTime) -> QuerySet[Any, Any]:
+    """The instruments of a board with `rank`, `certificate_due_on` and `good_until_at`, the worst first.
+
+    Those that measure noise, and whatever else was ever checked; none that MyCirrus no longer lists.
+    """
+    # R12's exception, of the newest calibration.
+    review = DoubtReview.objects.filter(
+        instrument=OuterRef("pk"), found_at=OuterRef("check_standing__calibrated_at")
+    ).order_by("-pk")
+    newest = Certificate.objects.filter(instrument=OuterRef("pk")).order_by("-issued_on", "-pk")
+    rows = (
+        Instrument.objects.present()
+        .with_deployment(time.now)
+        .filter(Q(type__in=["", Instrument.Kind.NOISE]) | Q(check_standing__isnull=False))
+        .select_related("check_standing")
+        .annotate(
+            certificate_due_on=Subquery(newest.values("due_on")[:1]),
+            good_until_at=Subquery(review.values("good_until_at")[:1]),
+        )
+    )
+    rules = _calibration_rules(tolerances, time) if kind == "calibrations" else _sic_rules(tolerances, time)
+    order = list(BOARDS[kind])
+    ranked = Case(
+        *(When(condition, then=Value(order.index(state))) for state, condition in rules),
+        default=Value(order.index("good")),
+        output_field=IntegerField(),
+    )
+    return rows.annotate(rank=ranked).order_by("rank", "name", "serial")
+
+
+def _beyond(column: str, tolerance: Decimal) -> Q:
+    # Not ABS(): SQLite compares an expression with a parameter as text.
+    return Q(**{f"{column}__gt": tolerance}) | Q(**{f"{column}__lt": -tolerance})
+
+
+def _calibration_rules(tolerances: Tolerances, time: BoardTime) -> list[tuple[str, Q]]:
+    rules = [
+        ("failed", Q(check_standing__calibration_passed=False)),
+        (
+            "moved",
+            Q(check_standing__calibration_passed=True)
+            & (
+                _beyond("check_standing__step_db", tolerances.step_db)
+                | _beyond("check_standing__offset_db", tolerances.offset_db)
+            ),
+        ),
+    ]
+    soon = Q(certificate_due_on__lt=time.today + CERTIFICATE_SOON)
+    if tolerances.calibration_days:
+        due = time.now - timedelta(days=tolerances.calibration_days)
+        rules.append(("overdue", Q(check_standing__good_calibration_at__lt=due)))
+        soon |= Q(check_standing__good_calibration_at__lt=due + CALIBRATION_SOON)
+    return [
+        *rules,
+        ("certificate", Q(certificate_due_on__lt=time.today)),
+        ("never", Q(check_standing__calibrated_at__isnull=True)),
+        ("unclear", Q(check_standing__calibration_passed__isnull=True)),
+        ("soon", soon),
+    ]
+
+
+def _sic_rules(tolerances: Tolerances, time: BoardTime) -> list[tuple[str, Q]]:
+    return [
+        ("failed", Q(check_standing__sic_passed=False)),
+        ("moved", _beyond("check_standing__sic_difference_db", tolerances.sic_db)),
+        ("drifting", Q(check_standing__sic_year_db__gt=tolerances.sic_db)),
+        (
+            "silent",
+            Q(check_standing__sic_at__isnull=True) | Q(check_standing__sic_at__lt=time.now - SIC_SILENT),
+        ),
+        ("unclear", Q(check_standing__sic_difference_db__isnull=True)),
+    ]
+
+
+def board_counts(rows: QuerySet[Any, Any], kind: str) -> dict[str, int]:
+    """How many instruments are in which state, the worst first. One query."""
+    counted = dict(rows.order_by().values_list("rank").annotate(Count("pk")).order_by("rank"))
+    return {state: counted[rank] for rank, state in enumerate(BOARDS[kind]) if rank in counted}
+
+
+def board_filtered(rows: QuerySet[Any, Any], kind: str, *, text: str, state: str) -> QuerySet[Any, Any]:
+    """The rows with this text in name, serial, model or site, in this state."""
+    if text:
+        rows = rows.filter(
+            Q(name__icontains=text)
+            | Q(serial__icontains=text)
+            | Q(model__icontains=text)
+            | Q(deployed__site__name__icontains=text)
+        )
+    if state in BOARDS[kind]:
+        rows = rows.filter(rank=list(BOARDS[kind]).index(state))
+    return rows
+
+
+def board_page(rows: QuerySet[Any, Any], *, after: str, most: int) -> Sequence[Any]:
+    """At most ``most`` instruments below the one that ``after`` names as "rank.serial"; two queries, no counting."""
+    rank, _dot, serial = after.partition(".")
+    if rank.isdigit() and serial:
+        name = Coalesce(
+            Subquery(Instrument.objects.filter(serial=serial).order_by().values("name")[:1]), Value("")
+        )
+        rows = rows.annotate(after_name=name).filter(
+            Q(rank__gt=int(rank))
+            | Q(rank=int(rank), name__gt=name)
+            | Q(rank=int(rank), name=name, serial__gt=serial)
+        )
+    return list(rows[:most])
+
+
+def board_row(instrument: Any, kind: str, *, tolerances: Tolerances, time: BoardTime) -> BoardRow:
+    """A row as the page shows it."""
+    standing = getattr(instrument, "check_standing", None) or CheckStanding()
+    return BoardRow(instrument, standing, tolerances, time, BOARDS[kind])

@@ -1,0 +1,1 @@
+"""Series read from the tables and the figures drawn from them."""

@@ -1,0 +1,335 @@
+"""Charts as data, in the form that static/js/chart.js draws. Pure: no ORM, no clock, no colour."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Protocol
+
+# Value, what the legend calls it, which colour of the page's series, whether it is shown at first.
+LINES = (("LAeq", "LAeq", 1, True), ("LAFMax", "LAF,max", 2, True), ("LCPeak", "LC,peak", 3, False))
+# The same for percentiles, dashed so that colour is not the only sign.
+PERCENTILE_LINES = (
+    ("LAF10", "LAF10", 4, False),
+    ("LAF50", "LAF50", 5, False),
+    ("LAF90", "LAF90", 3, False),
+)
+
+
+class Series(Protocol):
+    """What a level chart needs: equal buckets of `bucket_s` seconds from `start_at`, levels in dB or None."""
+
+    @property
+    def start_at(self) -> datetime: ...
+    @property
+    def bucket_s(self) -> int: ...
+    @property
+    def LAeq(self) -> list[float | None]: ...
+    @property
+    def LAeq_min(self) -> list[float | None]: ...
+    @property
+    def LAeq_max(self) -> list[float | None]: ...
+    @property
+    def LAFMax(self) -> list[float | None]: ...
+    @property
+    def LCPeak(self) -> list[float | None]: ...
+    @property
+    def valid(self) -> list[float]: ...
+    @property
+    def coverage_pct(self) -> float: ...
+
+
+class Mark(Protocol):
+    """Something that happened at an instant or until another, in one of the layers that can be taken away."""
+
+    @property
+    def layer(self) -> str: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def until(self) -> datetime | None: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def failed(self) -> bool: ...
+
+
+class Limit(Protocol):
+    """A level in dB that is drawn across the chart under its name; `severity` is "amber" or "red"."""
+
+    @property
+    def level(self) -> float: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def severity(self) -> str: ...
+
+
+class SampleQuantity(Protocol):
+    """What a chart needs to know of a quantity: its name, its colour, whether it is drawn and has a band."""
+
+    @property
+    def label(self) -> Any: ...
+    @property
+    def colour(self) -> int: ...
+    @property
+    def shown(self) -> bool: ...
+    @property
+    def spread(self) -> bool: ...
+
+
+class SampleLine(Protocol):
+    """A quantity's values per bucket and the extremes there."""
+
+    @property
+    def quantity(self) -> SampleQuantity: ...
+    @property
+    def values(self) -> list[float | None]: ...
+    @property
+    def lower(self) -> list[float | None]: ...
+    @property
+    def upper(self) -> list[float | None]: ...
+
+
+class SamplePanel(Protocol):
+    """The one axis that the lines share."""
+
+    @property
+    def unit(self) -> Any: ...
+    @property
+    def places(self) -> int: ...
+    @property
+    def from_zero(self) -> bool: ...
+
+
+class Samples(Protocol):
+    """What a chart of samples needs: equal buckets of `bucket_s` seconds from `start_at`."""
+
+    @property
+    def panel(self) -> SamplePanel: ...
+    @property
+    def start_at(self) -> datetime: ...
+    @property
+    def bucket_s(self) -> int: ...
+    @property
+    def lines(self) -> Sequence[SampleLine]: ...
+    @property
+    def coverage_pct(self) -> float: ...
+
+
+@cache
+def level_layout() -> dict[str, Any]:
+    """What is special about a level chart's layout, checked against Plotly's own schema once for the process."""
+    # The import costs most of a second and 30 MB: web processes pay it in the background when they start.
+    from plotly import graph_objects as go
+
+    layout = go.Layout(yaxis={"rangemode": "normal"}, xaxis={"showspikes": True})
+    document: dict[str, Any] = layout.to_plotly_json()
+    return document
+
+
+@cache
+def sample_layout(from_zero: bool) -> dict[str, Any]:
+    """The same for a chart of samples; what cannot be negative is drawn from zero, so that little looks little."""
+    from plotly import graph_objects as go
+
+    # Dose values have more digits than levels, and would be cut off on a phone.
+    yaxis = {"rangemode": "tozero" if from_zero else "normal", "automargin": True}
+    layout = go.Layout(yaxis=yaxis, xaxis={"showspikes": True})
+    document: dict[str, Any] = layout.to_plotly_json()
+    return document
+
+
+def _milliseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
+
+
+def _rounded(values: Sequence[float | None], places: int = 1) -> list[float | None]:
+    return [None if value is None else round(value, places) for value in values]
+
+
+def _band(series: Series, x0: int, dx: int) -> list[dict[str, Any]]:
+    """From the lowest to the highest LAeq of a single measurement, where a bucket holds several."""
+    if series.LAeq_min == series.LAeq_max:
+        return []
+    return [
+        {
+            "id": "LAeq",
+            "name": "LAeq, lowest to highest",
+            "kind": "band",
+            "series": 1,
+            "x0": x0,
+            "dx": dx,
+            "lower": _rounded(series.LAeq_min),
+            "upper": _rounded(series.LAeq_max),
+        }
+    ]
+
+
+def covered(series: Series, until: datetime) -> list[float]:
+    """R9: the part of each bucket that was measured, 0 to 1, of the time that had passed at ``until``."""
+    start = series.start_at.timestamp()
+    parts = []
+    for place, valid_s in enumerate(series.valid):
+        passed = min(series.bucket_s, until.timestamp() - start - place * series.bucket_s)
+        parts.append(round(min(1.0, valid_s / passed), 3) if passed > 0 else 0.0)
+    return parts
+
+
+def _mark(mark: Mark) -> dict[str, Any]:
+    told: dict[str, Any] = {"layer": mark.layer, "at": _milliseconds(mark.at), "label": mark.label}
+    if mark.until is not None:
+        told["until"] = _milliseconds(mark.until)
+    if mark.failed:
+        told["failed"] = True
+    return told
+
+
+def level_figure(
+    series: Series,
+    *,
+    start: datetime,
+    end: datetime,
+    now: datetime,
+    zone: str,
+    summary: str,
+    empty: str,
+    percentiles: Mapping[str, Sequence[float | None]] = MappingProxyType({}),
+    period: str = "",
+    marks: Sequence[Mark] = (),
+    limits: Sequence[Limit] = (),
+) -> dict[str, Any]:
+    """The JSON document of a level chart over [start, end]; ``zone`` is the IANA name that its axis is drawn in.
+
+    Levels are rounded to 0.1 dB, which is what the instruments resolve. A bucket without a level is null and
+    stays a gap. ``percentiles`` are by name, as recorded over ``period`` (R5); they are no aggregates and carry no
+    coverage, while every point of the other lines does (R9).
+    """
+    grid = {"x0": _milliseconds(series.start_at), "dx": series.bucket_s * 1000}
+    lines = [
+        {
+            "id": name,
+            "name": label,
+            "unit": "dB",
+            "series": colour,
+            "hidden": not shown,
+            **grid,
+            "y": _rounded(getattr(series, name)),
+        }
+        for name, label, colour, shown in LINES
+    ]
+    recorded = [
+        {
+            "id": name,
+            "name": f"{label},{period}",
+            "unit": "dB",
+            "series": colour,
+            "dash": "dash",
+            "hidden": not shown,
+            **grid,
+            "y": _rounded(percentiles[name]),
+        }
+        for name, label, colour, shown in PERCENTILE_LINES
+        if name in percentiles
+    ]
+    return {
+        "zone": zone,
+        "start": _milliseconds(start),
+        "end": _milliseconds(end),
+        "bucket": series.bucket_s,
+        "unit": "dB",
+        "traces": lines + recorded + _band(series, **grid),
+        "covered": covered(series, now),
+        "marks": [_mark(mark) for mark in marks],
+        "limits": [
+            {"level": limit.level, "label": limit.label, "severity": limit.severity} for limit in limits
+        ],
+        "coverage": round(series.coverage_pct / 100, 4),
+        "summary": summary,
+        "empty": empty,
+        "layout": level_layout(),
+    }
+
+
+# Dashes, so that colour is not the only sign.
+_DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+def comparison_figure(
+    lines: Sequence[tuple[str, Sequence[int], Sequence[float | None], Sequence[float]]],
+    *,
+    start: datetime,
+    end: datetime,
+    zone: str,
+    summary: str,
+    empty: str,
+) -> dict[str, Any]:
+    """The JSON document of several lines on one axis: (name, ms since 1970, levels in dB, coverage 0 to 1)."""
+    return {
+        "zone": zone,
+        "start": _milliseconds(start),
+        "end": _milliseconds(end),
+        "unit": "dB",
+        "traces": [
+            {
+                "name": name,
+                "unit": "dB",
+                "series": place + 1,
+                "dash": _DASHES[place % len(_DASHES)],
+                "x": list(x),
+                "y": _rounded(levels),
+                "covered": list(parts),
+            }
+            for place, (name, x, levels, parts) in enumerate(lines)
+        ],
+        "summary": summary,
+        "empty": empty,
+        "layout": level_layout(),
+    }
+
+
+def sample_figure(
+    series: Samples, *, start: datetime, end: datetime, zone: str, summary: str, empty: str
+) -> dict[str, Any]:
+    """The JSON document of a chart of samples over [start, end]: one axis, one line a quantity, bands behind means.
+
+    ``zone`` is the IANA name that its axis is drawn in. A bucket without a value is null and stays a gap.
+    """
+    panel, unit = series.panel, str(series.panel.unit)
+    grid = {"x0": _milliseconds(series.start_at), "dx": series.bucket_s * 1000}
+    lines: list[dict[str, Any]] = []
+    bands: list[dict[str, Any]] = []
+    for line in series.lines:
+        about = {"name": str(line.quantity.label), "series": line.quantity.colour, **grid}
+        lines.append(
+            {
+                **about,
+                "unit": unit,
+                "places": panel.places,
+                "hidden": not line.quantity.shown,
+                "y": _rounded(line.values, panel.places),
+            }
+        )
+        # Where no bucket holds two different values, there is nothing between them.
+        if line.quantity.spread and line.lower != line.upper:
+            bands.append(
+                {
+                    **about,
+                    "name": f"{about['name']} range",
+                    "kind": "band",
+                    "lower": _rounded(line.lower, panel.places),
+                    "upper": _rounded(line.upper, panel.places),
+                }
+            )
+    return {
+        "zone": zone,
+        "start": _milliseconds(start),
+        "end": _milliseconds(end),
+        "unit": unit,
+        "traces": lines + bands,
+        "marks": [],
+        "coverage": round(series.coverage_pct / 100, 4),
+        "summary": summary,
+        "empty": empty,
+        "layout": sample_layout(panel.from_zero),
+    }

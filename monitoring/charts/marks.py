@@ -1,0 +1,212 @@
+"""What happened to an instrument in a stretch of time, to be marked beside its levels; it draws and judges nothing.
+
+Marks come in layers that a reader can take away. A layer says when it holds more than it shows.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from instruments.models import Instrument
+from instruments.mycirrus.types import passed
+from monitoring.doubt import Checked, checks_around, doubts, newest
+from monitoring.models import DoubtReview, Event, InstrumentAction
+from monitoring.models.tolerances import tolerances_in_force
+from monitoring.templatetags.levels import signed
+
+# Of one layer: more would hide the levels that they are about.
+MOST = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One thing, at an instant or until another. ``failed`` gives it another sign than colour alone."""
+
+    layer: str
+    at: datetime
+    label: str
+    until: datetime | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """The marks of a stretch by time, and the layers of which only the newest `MOST` are there."""
+
+    marks: list[Mark]
+    cut: list[str]
+
+
+class _Stretch:
+    """An instrument's rows of a stretch: each kind is read once, whichever layers ask for it."""
+
+    def __init__(self, instrument: Instrument, start: datetime, end: datetime) -> None:
+        self.instrument, self.start, self.end = instrument, start, end
+
+    @cached_property
+    def checked(self) -> Checked:
+        return checks_around(instrument=self.instrument, start=self.start, end=self.end)
+
+    @cached_property
+    def events(self) -> list[Event]:
+        rows = Event.objects.filter(
+            instrument=self.instrument, start_at__gte=self.start, start_at__lt=self.end
+        )
+        return list(rows.select_related("tag").defer("document").order_by("-start_at")[: MOST + 1])
+
+    def within(self, checks: Iterable[Any]) -> list[Any]:
+        """Those inside of the stretch, newest first."""
+        return [check for check in checks if self.start <= check.at < self.end][::-1][: MOST + 1]
+
+
+def _calibrations(stretch: _Stretch) -> list[Mark]:
+    found = []
+    for check in stretch.within(stretch.checked.calibrations):
+        told = [_("Calibration"), check.status] if passed(check.status) is not True else [_("Calibration")]
+        if check.offset_db is not None:
+            told.append(_("offset %(offset)s dB") % {"offset": signed(check.offset_db)})
+        failed = passed(check.status) is False
+        found.append(Mark("calibrations", check.at, ", ".join(filter(None, told)), failed=failed))
+    return found
+
+
+def _sics(stretch: _Stretch) -> list[Mark]:
+    words = {True: _("SIC passed"), False: _("SIC failed")}
+    return [
+        Mark(
+            "sics",
+            check.at,
+            # A word of MyCirrus that means neither is told as it came.
+            words.get(check.passed, _("SIC: %(status)s") % {"status": check.status or "–"}),
+            failed=check.passed is False,
+        )
+        for check in stretch.within(stretch.checked.sics)
+    ]
+
+
+def _events(stretch: _Stretch) -> list[Mark]:
+    return [
+        Mark("events", event.start_at, _event_words(event), until=event.end_at) for event in stretch.events
+    ]
+
+
+def _exclusions(stretch: _Stretch) -> list[Mark]:
+    """Events that somebody set aside, as the stretches that a reader has to know of; nothing is taken out."""
+    rows: Iterable[Event] = [event for event in stretch.events if _is_excluded(event)]
+    if len(stretch.events) > MOST:
+        # Of very many events the older are not among those that were read.
+        rows = (
+            Event.objects.excluded()
+            .filter(instrument=stretch.instrument, start_at__gte=stretch.start, start_at__lt=stretch.end)
+            .order_by("-start_at")[: MOST + 1]
+        )
+    return [
+        Mark(
+            "exclusions",
+            event.start_at,
+            _("Excluded: %(event)s") % {"event": _event_words(event, set_aside=False)},
+            # One that has not ended yet is marked where it began.
+            until=event.end_at or event.start_at + timedelta(seconds=1),
+        )
+        for event in rows
+    ]
+
+
+def _is_excluded(event: Event) -> bool:
+    tag = getattr(event, "tag", None)
+    return tag is not None and tag.excluded
+
+
+def _event_words(event: Event, *, set_aside: bool = True) -> str:
+    """Name, level and what was said of it; ``set_aside`` where the mark itself does not tell that it is excluded."""
+    told = [_("Event %(name)s") % {"name": event.name} if event.name else _("Event")]
+    if event.level_db is not None:
+        told.append(f"{number_format(event.level_db, 1)} dB")
+    tag = getattr(event, "tag", None)
+    if tag is not None and tag.cause:
+        told.append(tag.cause)
+    if set_aside and _is_excluded(event):
+        told.append(_("excluded"))
+    return ", ".join(told)
+
+
+def _actions(stretch: _Stretch) -> list[Mark]:
+    rows = InstrumentAction.objects.filter(
+        instrument=stretch.instrument, requested_at__gte=stretch.start, requested_at__lt=stretch.end
+    )
+    return [
+        Mark(
+            "actions",
+            action.requested_at,
+            f"{action.get_kind_display()}: {action.get_state_display()}",
+            until=action.finished_at,
+        )
+        for action in rows.order_by("-requested_at")[: MOST + 1]
+    ]
+
+
+def _suspect(stretch: _Stretch) -> list[Mark]:
+    """What is in doubt under the organisation's tolerances, and what a reviewer took out of it."""
+    checked, marks = stretch.checked, []
+    # Without any check nothing can be in doubt: nothing more is asked.
+    if not checked.calibrations and not checked.sics:
+        return []
+    held = tolerances_in_force()
+    if not doubts(checked=checked, held=held):
+        return []
+    reviews = newest(DoubtReview.objects.filter(instrument=stretch.instrument))
+    by_check = {review.found_at: review for review in reviews}
+    for each in doubts(checked=checked, held=held, reviews=reviews):
+        since, until = each.since_at or stretch.start, each.until_at or stretch.end
+        marks += _stretch_mark(stretch, "suspect", _("Levels in doubt"), since, until)
+        if each.is_reviewed:
+            told = {
+                "name": by_check[each.found_at].reviewed_by_name,
+                "evidence": by_check[each.found_at].evidence,
+            }
+            words = _("Out of doubt: %(evidence)s (%(name)s)") % told
+            marks += _stretch_mark(stretch, "reviewed", words, each.reviewed_from_at or stretch.start, since)
+    return marks
+
+
+def _stretch_mark(stretch: _Stretch, layer: str, label: str, at: datetime, until: datetime) -> list[Mark]:
+    """One mark, no longer than the stretch; none outside of it."""
+    at, until = max(at, stretch.start), min(until, stretch.end)
+    return [Mark(layer, at, label, until=until)] if at < until else []
+
+
+# By name: what the reader calls it, how it is read, whether only those who may act see it.
+LAYERS: dict[str, tuple[Any, Any, bool]] = {
+    "calibrations": (gettext_lazy("Calibrations"), _calibrations, False),
+    "sics": (gettext_lazy("SICs"), _sics, False),
+    "events": (gettext_lazy("Events"), _events, False),
+    "actions": (gettext_lazy("Actions"), _actions, True),
+    "exclusions": (gettext_lazy("Exclusions"), _exclusions, False),
+    "suspect": (gettext_lazy("Levels in doubt"), _suspect, False),
+}
+
+
+def layers_for(*, can_act: bool) -> list[tuple[str, Any]]:
+    """The layers that a person may see: (name, title)."""
+    return [(name, title) for name, (title, _read, acting) in LAYERS.items() if can_act or not acting]
+
+
+def marks_of(
+    *, instrument: Instrument, start: datetime, end: datetime, layers: Iterable[str] = LAYERS
+) -> Marked:
+    """Everything of ``layers`` that began between ``start`` and ``end``; a few queries whatever the range."""
+    stretch = _Stretch(instrument, start, end)
+    marks: list[Mark] = []
+    cut = []
+    for layer in layers:
+        found = LAYERS[layer][1](stretch)
+        if len(found) > MOST:
+            cut.append(layer)
+        marks += found[:MOST]
+    return Marked(sorted(marks, key=lambda mark: mark.at), cut)

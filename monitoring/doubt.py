@@ -1,0 +1,137 @@
+"""Which levels of an instrument are in doubt, from its checks, the tolerances in force and what reviewers found.
+
+The rules are those of `acoustics/validity.py`; a row of evidence changes no level and no check.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from instruments.activity import activity_note
+from instruments.models import Instrument, User
+from instruments.mycirrus.types import passed
+from monitoring.acoustics.validity import Suspect, Verdict, calibration_step, released, suspects, verdict_of
+from monitoring.charts.series import organisation_of
+from monitoring.models import Calibration, DoubtReview, SystemIntegrityCheck
+from monitoring.models.tolerances import Tolerances
+
+# Of each kind around a stretch: two years of nightly checks, and as many again.
+MOST = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The checks that decide about a stretch by time, some of them outside of it."""
+
+    calibrations: Sequence[Calibration]
+    sics: Sequence[SystemIntegrityCheck]
+
+
+def checks_around(*, instrument: Instrument, start: datetime, end: datetime) -> Checked:
+    """The checks of a stretch with two before it and one after, by time: they decide about its ends. Two queries."""
+    return Checked(
+        _around(Calibration, ("status", "offset_db"), instrument, start, end),
+        _around(SystemIntegrityCheck, ("status", "passed"), instrument, start, end),
+    )
+
+
+def _around(
+    model: type[Any], columns: tuple[str, ...], instrument: Instrument, start: datetime, end: datetime
+) -> list[Any]:
+    # By hand: putting these subqueries together took the ORM longer than the rest of a chart's answer.
+    table, of = model._meta.db_table, '"organisation_id" = %s AND "instrument_id" = %s'
+    before = f'(SELECT "at" FROM "{table}" WHERE {of} AND "at" < %s ORDER BY "at" DESC LIMIT 1'  # noqa: S608
+    after = f'(SELECT "at" FROM "{table}" WHERE {of} AND "at" >= %s ORDER BY "at" LIMIT 1)'  # noqa: S608
+    sql = f"""
+        SELECT {", ".join(f'"{name}"' for name in ("id", "at", *columns))} FROM "{table}"
+        WHERE {of} AND "at" >= COALESCE({before} OFFSET 1), {before}), %s) AND "at" <= COALESCE({after}, %s)
+        ORDER BY "at" DESC LIMIT {MOST}
+    """  # noqa: S608 - every name is ours, every value is a parameter
+    owned = [organisation_of(instrument), instrument.pk]
+    first, last = (connection.ops.adapt_datetimefield_value(at) for at in (start, end))
+    parameters = [*owned, *owned, first, *owned, first, first, *owned, last, last]
+    return list(model.objects.raw(sql, parameters))[::-1]
+
+
+def doubts(*, checked: Checked, held: Tolerances, reviews: Iterable[DoubtReview] = ()) -> list[Suspect]:
+    """What calibrations and SICs leave in doubt (R10, R12, R14), shortened to what no reviewer took out of it."""
+    return [
+        *calibration_doubts(calibrations=checked.calibrations, held=held, reviews=reviews),
+        *sic_doubts(checked=checked, reviews=reviews),
+    ]
+
+
+def calibration_doubts(
+    *, calibrations: Sequence[Calibration], held: Tolerances, reviews: Iterable[DoubtReview] = ()
+) -> list[Suspect]:
+    """R10 and R12, of calibrations by time."""
+    judged, before = [], None
+    for check in calibrations:
+        step = calibration_step(check.offset_db, before)
+        before = check.offset_db if check.offset_db is not None else before
+        verdict = verdict_of(
+            passed(check.status), step, check.offset_db, most_step=held.step_db, most_offset=held.offset_db
+        )
+        judged.append((check.at, verdict))
+    return _shortened(suspects(judged), reviews)
+
+
+def sic_doubts(*, checked: Checked, reviews: Iterable[DoubtReview] = ()) -> list[Suspect]:
+    """R14: a good SIC or calibration ends what a failed SIC began; no SIC answers for a calibration."""
+    words: dict[bool | None, Verdict] = {True: Verdict.GOOD, False: Verdict.FAILED}
+    judged = [(check.at, words.get(check.passed, Verdict.NOT_SAID)) for check in checked.sics]
+    judged += [(check.at, Verdict.GOOD) for check in checked.calibrations if passed(check.status)]
+    return _shortened(suspects(sorted(judged, key=lambda each: each[0])), reviews)
+
+
+def _shortened(found: list[Suspect], reviews: Iterable[DoubtReview]) -> list[Suspect]:
+    evidence = {review.found_at: review.good_until_at for review in newest(reviews)}
+    return [released(each, evidence.get(each.found_at)) for each in found]
+
+
+def newest(reviews: Iterable[DoubtReview]) -> list[DoubtReview]:
+    """Of each check's reviews the last, which is the one that holds."""
+    last: dict[datetime, DoubtReview] = {}
+    for review in sorted(reviews, key=lambda each: each.pk):
+        last[review.found_at] = review
+    return list(last.values())
+
+
+def doubt_review(
+    *,
+    instrument: Instrument,
+    suspect: Suspect,
+    good_until_at: datetime | None,
+    evidence: str,
+    actor: User,
+) -> DoubtReview:
+    """R12's exception: say by what evidence levels were still good until ``good_until_at`` (None: take that back).
+
+    Rows are only added: what was thought before, and why, stays.
+    """
+    with transaction.atomic():
+        review = DoubtReview.objects.create(
+            organisation_id=instrument.organisation_id,
+            instrument=instrument,
+            found_at=suspect.found_at,
+            good_until_at=good_until_at,
+            evidence=evidence,
+            reviewed_at=timezone.now(),
+            reviewed_by=actor,
+            reviewed_by_name=str(actor),
+        )
+        until = "–" if good_until_at is None else f"{good_until_at:%Y-%m-%d %H:%M} UTC"
+        told = _("good until %(until)s. %(evidence)s") % {"until": until, "evidence": evidence}
+        activity_note(
+            organisation=instrument.organisation,
+            actor=actor,
+            verb="doubt_reviewed",
+            subject=str(instrument),
+            detail=told,
+        )
+    return review

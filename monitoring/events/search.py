@@ -1,0 +1,166 @@
+"""Which events somebody wants to see: the form of filters, the rows that fit, and their neighbours in the list."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.db.models import Q
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from instruments.models import Instrument
+from monitoring.events.tags import cause_names
+from monitoring.models import AudioRecording, Event
+
+# More than a page of anybody's fleet; a longer word finds fewer.
+MOST_INSTRUMENTS = 500
+NO_CAUSE = "-"
+
+
+class EventFilter(forms.Form):
+    """What can be asked for; all of it may be left empty."""
+
+    instrument = forms.CharField(label=_("Instrument"), max_length=100, required=False)
+    name = forms.CharField(label=_("Event name"), max_length=100, required=False)
+    cause = forms.ChoiceField(label=_("Cause"), required=False)
+    start = forms.DateField(
+        label=_("From"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        error_messages={"invalid": _("Give a day such as 2026-11-25.")},
+    )
+    end = forms.DateField(
+        label=_("To"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        error_messages={"invalid": _("Give a day such as 2026-11-25.")},
+    )
+    excluded = forms.ChoiceField(
+        label=_("Excluded"),
+        required=False,
+        choices=[("", _("With excluded")), ("no", _("Without excluded")), ("yes", _("Excluded only"))],
+    )
+    sound = forms.ChoiceField(
+        label=_("Sound"), required=False, choices=[("", _("With and without")), ("yes", _("With sound only"))]
+    )
+
+    def __init__(self, asked: QueryDict) -> None:
+        super().__init__(asked, auto_id="filter-%s")
+        chosen = asked.get("cause", "")
+        names = cause_names()
+        # A cause that was taken off the list is still found by it.
+        names += [chosen] if chosen not in (*names, "", NO_CAUSE) else []
+        causes: Any = self.fields["cause"]
+        causes.choices = [
+            ("", _("Any cause")),
+            (NO_CAUSE, _("Without a cause")),
+            *((name, name) for name in names),
+        ]
+        self.is_valid()
+
+    def clean(self) -> dict[str, Any]:
+        """A range that ends before it begins would be an empty page without a reason."""
+        found: dict[str, Any] = super().clean() or {}
+        start, end = found.get("start"), found.get("end")
+        if start and end and end < start:
+            self.add_error("end", _("This day is before the first one."))
+        return found
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether anything but everything was asked for."""
+        return any(self.cleaned_data.values())
+
+    @property
+    def query(self) -> str:
+        """The filters as they stand in an address, without what was left empty or not understood."""
+        return _address(self.cleaned_data)
+
+    def query_on(self, day: date) -> str:
+        """The same, narrowed to one day."""
+        return _address({**self.cleaned_data, "start": day, "end": day})
+
+    @property
+    def period(self) -> tuple[datetime | None, datetime | None]:
+        """The instants between which events begin: whole days of the present time zone."""
+        start, end = self.cleaned_data.get("start"), self.cleaned_data.get("end")
+        return (
+            _midnight(start) if start else None,
+            _midnight(end + timedelta(days=1)) if end else None,
+        )
+
+    def events(self) -> Any:
+        """The events that fit, in no order yet. What was not understood narrows nothing."""
+        asked = self.cleaned_data
+        rows = Event.objects.all()
+        if word := asked.get("instrument"):
+            rows = rows.filter(instrument_id__in=instruments_named(word))
+        if asked.get("name"):
+            rows = rows.filter(name__icontains=asked["name"])
+        if asked.get("cause") == NO_CAUSE:
+            rows = rows.filter(Q(tag=None) | Q(tag__cause=""))
+        elif asked.get("cause"):
+            rows = rows.filter(tag__cause=asked["cause"])
+        if asked.get("excluded") == "yes":
+            rows = rows.excluded()
+        elif asked.get("excluded") == "no":
+            rows = rows.filter(Q(tag=None) | Q(tag__excluded=False))
+        if asked.get("sound"):
+            rows = rows.exclude(audio_id="")
+        start, end = self.period
+        if start is not None:
+            rows = rows.filter(start_at__gte=start)
+        if end is not None:
+            rows = rows.filter(start_at__lt=end)
+        return rows
+
+    def recordings(self) -> Any:
+        """The recordings that fit by instrument, trigger and day, in no order yet."""
+        asked, rows = self.cleaned_data, AudioRecording.objects.all()
+        if word := asked.get("instrument"):
+            rows = rows.filter(instrument_id__in=instruments_named(word))
+        if asked.get("name"):
+            rows = rows.filter(trigger_name__icontains=asked["name"])
+        start, end = self.period
+        if start is not None:
+            rows = rows.filter(start_at__gte=start)
+        if end is not None:
+            rows = rows.filter(start_at__lt=end)
+        return rows
+
+
+def instruments_named(word: str) -> list[int]:
+    """The instruments whose serial is ``word``, or whose serial or name contains it. At most two queries."""
+    # Looked up first, so that the long table is read by its index and never through a join.
+    exact = list(Instrument.objects.filter(serial=word).values_list("pk", flat=True))
+    if exact:
+        return exact
+    found = Instrument.objects.filter(Q(serial__icontains=word) | Q(name__icontains=word))
+    return list(found.values_list("pk", flat=True)[:MOST_INSTRUMENTS])
+
+
+def event_page(rows: Any, *, before: Event | None, most: int) -> Sequence[Event]:
+    """At most ``most`` of ``rows``, newest first, below ``before``. One query."""
+    if before is not None:
+        rows = rows.older_than(before)
+    return list(rows.select_related("instrument", "tag").newest_first()[:most])
+
+
+def neighbours(rows: Any, event: Event) -> tuple[Event | None, Event | None]:
+    """The event above and the one below ``event`` in the list of ``rows``. Two queries."""
+    newer = rows.newer_than(event).order_by("start_at", "pk").first()
+    return newer, rows.older_than(event).newest_first().first()
+
+
+def _address(asked: dict[str, Any]) -> str:
+    kept = QueryDict(mutable=True)
+    for name, value in asked.items():
+        if value:
+            kept[name] = str(value)
+    return kept.urlencode()
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))

@@ -1,0 +1,85 @@
+"""Flagging what cannot be true as it is stored, and listing it; the values themselves stay as they came."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Max
+from django.utils.translation import gettext_lazy as _
+
+from instruments.models import Instrument
+from monitoring.models import ImpossibleRow
+from monitoring.possible import impossible_of
+
+MOST_LISTED = 50
+TABLE_WORDS = {
+    "noise": _("Noise levels"),
+    "ppv": _("Vibration, PPV"),
+    "pm": _("Particulates"),
+    "gas": _("Gases"),
+    "weather": _("Weather"),
+}
+
+
+def impossible_note(
+    *,
+    instrument: Instrument,
+    table: str,
+    starts: Sequence[datetime],
+    columns: Mapping[str, Sequence[float | None]],
+) -> None:
+    """Bring the flags of these rows up to date, in the transaction that stored them: what was corrected has none."""
+    known = ImpossibleRow.objects.filter(
+        instrument=instrument, table=table, start_at__gte=min(starts), start_at__lte=max(starts)
+    )
+    # Nothing hangs on a flag, and this is asked at every answer of MyCirrus: without Django's look for what might.
+    known._raw_delete(known.db)
+    found = impossible_of(table, columns)
+    if found:
+        # A row given twice counts as its last.
+        rows = {starts[place]: values for place, values in found.items()}
+        ImpossibleRow.objects.bulk_create(
+            [
+                ImpossibleRow(
+                    organisation_id=instrument.organisation_id,
+                    instrument=instrument,
+                    table=table,
+                    start_at=start_at,
+                    values=values,
+                )
+                for start_at, values in rows.items()
+            ],
+            batch_size=500,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """What one instrument sent of one table that cannot be true: in how many rows, and the newest."""
+
+    instrument: Instrument
+    words: Any
+    count: int
+    newest_at: datetime
+    values: dict[str, float | None]
+
+
+def flagged() -> list[Flagged]:
+    """Of the organisation in scope, the newest first. Two queries."""
+    groups: Any = (
+        ImpossibleRow.objects.order_by()
+        .values("instrument_id", "table")
+        .annotate(count=Count("pk"), newest=Max("start_at"))
+        .order_by("-newest")[:MOST_LISTED]
+    )
+    wanted = {(group["instrument_id"], group["table"], group["newest"]): group["count"] for group in groups}
+    newest = ImpossibleRow.objects.filter(
+        instrument__in={key[0] for key in wanted}, start_at__in={key[2] for key in wanted}
+    ).select_related("instrument")
+    found = [
+        Flagged(row.instrument, TABLE_WORDS.get(row.table, row.table), wanted[key], row.start_at, row.values)
+        for row in newest
+        if (key := (row.instrument_id, row.table, row.start_at)) in wanted
+    ]
+    return sorted(found, key=lambda each: each.newest_at, reverse=True)

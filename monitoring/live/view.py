@@ -1,0 +1,38 @@
+"""The address that streams an instrument's live levels to a page; it never asks MyCirrus anything itself."""
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from instruments.access import instrument_for, organisation_for
+from monitoring.live.audience import Full, audience
+from monitoring.live.refusal import live_refusal
+from monitoring.live.stream import Stream
+from monitoring.live.watch import GROUPS, Watched
+
+_BUSY_SECONDS = "15"
+
+
+@require_GET
+def live_stream(request: HttpRequest, slug: str, serial: str) -> HttpResponseBase:
+    """Server-sent events: `levels`, `status` and `state` objects. ?values=levels,octaves chooses the groups.
+
+    204 where the instrument cannot be watched, which tells a browser not to come again; 503 when too many watch.
+    """
+    organisation = organisation_for(request)
+    instrument = instrument_for(request, serial)
+    if live_refusal(instrument, timezone.now()):
+        return HttpResponse(status=204)
+    asked = request.GET.get("values", "levels").split(",")
+    groups = [group for group in GROUPS if group in asked] or ["levels"]
+    try:
+        viewer = audience().join(Watched(organisation.pk, instrument.serial), groups)
+    except Full:
+        return HttpResponse(status=503, headers={"Retry-After": _BUSY_SECONDS, "Cache-Control": "no-store"})
+    stream = Stream(audience(), viewer, request.META.get("gunicorn.socket"))
+    # X-Accel-Buffering: nginx would otherwise keep the events until it has a page of them.
+    return StreamingHttpResponse(
+        stream,
+        content_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )

@@ -1,0 +1,95 @@
+"""How complete an organisation's record is: for each resource what is stored, what comes yet, what is missing."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Min, Sum
+
+from instruments.models import Instrument
+from monitoring.models import Gap, Lane, Resource, SyncTarget
+from monitoring.sync.backfill import history_stretches
+from monitoring.sync.histories import HISTORIES
+from monitoring.sync.progress import Progress, resource_progress, time_left, total_progress
+from monitoring.sync.wanted import SCOPES
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One resource over all instruments. `not_allowed` names the scope that the key was found not to have."""
+
+    resource: Resource
+    instruments: int
+    rows: int
+    history: Progress | None
+    absent: int
+    off: int
+    failing: int
+    not_allowed: str
+
+    @property
+    def read_at_once(self) -> bool:
+        """Whether the first look reaches back as far as anything is wanted."""
+        return self.resource in HISTORIES
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Every resource, the back-fill as a whole, and how long the rest of it may take (None: cannot be told)."""
+
+    held: list[Held]
+    total: Progress | None
+    left: timedelta | None
+
+
+def record_of(*, now: datetime) -> Record:
+    """The record of the organisation in scope, in a handful of queries whatever the size of its fleet."""
+    stretches = history_stretches()
+    history = {progress.resource: progress for progress in resource_progress(stretches, now)}
+    gaps: Counter[tuple[str, str]] = Counter(
+        {
+            (row["resource"], row["kind"]): row["count"]
+            for row in Gap.objects.order_by().values("resource", "kind").annotate(count=Count("pk"))
+        }
+    )
+    targets = SyncTarget.objects.filter(instrument__gone_at=None)
+    rows = dict(targets.order_by().values_list("resource").annotate(rows=Sum("rows")))
+    live: dict[str, list[Any]] = {}
+    for target in targets.filter(lane=Lane.LIVE).values(
+        "resource", "failures", "parked_at", "api_key__scopes"
+    ):
+        live.setdefault(target["resource"], []).append(target)
+    held = []
+    for resource in Resource:
+        if resource not in live:
+            continue
+        scope = SCOPES[resource]
+        refused = any((target["api_key__scopes"] or {}).get(scope) is False for target in live[resource])
+        held.append(
+            Held(
+                resource=resource,
+                instruments=len(live[resource]),
+                rows=rows.get(resource, 0),
+                history=history.get(resource),
+                absent=gaps[(resource, Gap.Kind.ABSENT)],
+                off=gaps[(resource, Gap.Kind.OFF)],
+                failing=sum(bool(target["failures"] or target["parked_at"]) for target in live[resource]),
+                not_allowed=scope if refused else "",
+            )
+        )
+    total = total_progress(stretches, now)
+    return Record(held, total, _left(total, now))
+
+
+def _left(total: Progress | None, now: datetime) -> timedelta | None:
+    """At the pace since the first instrument was seen: history was asked for from then on."""
+    if total is None:
+        return None
+    began = Instrument.objects.present().aggregate(began=Min("first_seen_at"))["began"]
+    if began is None:
+        return None
+    # A first look is not history: it was there at once.
+    at_first = total.instruments * (settings.HISTORY_DAYS - 1.0)
+    return time_left(total.days_left, max(at_first, total.days_left), now - began)

@@ -1,0 +1,1 @@
+"""How long rows are kept and where: month partitions on PostgreSQL, retention on both databases."""

@@ -1,0 +1,169 @@
+"""Month partitions of the series tables on PostgreSQL: made ahead of time, dropped whole; elsewhere nothing is done.
+
+Partitions are made by the daily task and after migrations, never while rows are written: it takes a lock on the
+whole table, and two writers that each hold a part of it would wait for each other. A row whose month has no
+partition goes into the default one and is found there like any other.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.db import connections, transaction
+from django.db.migrations.operations.base import Operation
+from django.db.utils import DatabaseError
+
+MONTHS_AHEAD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One month of one table: [start_at, end_at) in UTC."""
+
+    name: str
+    start_at: datetime
+    end_at: datetime
+
+
+def series_tables() -> list[str]:
+    """The tables that are partitioned, by name."""
+    from monitoring.models import SeriesRow
+
+    models = [
+        model for model in apps.get_app_config("monitoring").get_models() if issubclass(model, SeriesRow)
+    ]
+    return sorted(model._meta.db_table for model in models)
+
+
+def months(first: datetime, last: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The calendar months in UTC that touch [first, last], each as its start and end."""
+    start = first.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    while start <= last:
+        end = (start + timedelta(days=32)).replace(day=1)
+        yield start, end
+        start = end
+
+
+def partition_of(table: str, start: datetime, end: datetime) -> Partition:
+    """The partition of ``table`` for the month from ``start`` to ``end``."""
+    return Partition(f"{table}_{start:%Y_%m}", start, end)
+
+
+def partitions(table: str, using: str = "default") -> list[Partition]:
+    """The month partitions that stand, oldest first."""
+    connection = connections[using]
+    if connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+            "JOIN pg_class p ON p.oid = i.inhparent WHERE p.relname = %s ORDER BY c.relname",
+            [table],
+        )
+        names = [name for (name,) in cursor.fetchall()]
+    found = []
+    for name in names:
+        tail = name.removeprefix(f"{table}_")
+        if tail != "default":
+            start = datetime.strptime(tail, "%Y_%m").replace(tzinfo=UTC)
+            found.append(partition_of(table, start, (start + timedelta(days=32)).replace(day=1)))
+    return found
+
+
+def partitions_ensure(*, now: datetime, using: str = "default") -> list[str]:
+    """Make what is missing from the oldest month that is kept to three months ahead; return the new names."""
+    connection = connections[using]
+    if connection.vendor != "postgresql":
+        return []
+    first, last = now - timedelta(days=settings.HISTORY_DAYS), now + timedelta(days=31 * MONTHS_AHEAD)
+    made = []
+    for table in series_tables():
+        standing = {partition.name for partition in partitions(table, using)}
+        for start, end in months(first, last):
+            partition = partition_of(table, start, end)
+            if partition.name in standing:
+                continue
+            try:
+                with transaction.atomic(using=using), connection.cursor() as cursor:
+                    quote = connection.ops.quote_name
+                    cursor.execute(
+                        f"CREATE TABLE {quote(partition.name)} PARTITION OF {quote(table)} "
+                        "FOR VALUES FROM (%s) TO (%s)",
+                        [start, end],
+                    )
+            except DatabaseError:
+                # Another process made it, or rows of this month lie in the default partition and stay there.
+                continue
+            made.append(partition.name)
+    return made
+
+
+def after_migrations(sender: Any, using: str, **_: Any) -> None:
+    """Make the partitions of a database that was just set up or brought up to date."""
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            standing = set(connection.introspection.table_names(cursor))
+        # Migrating backwards ends with no tables.
+        if standing.issuperset(series_tables()):
+            partitions_ensure(now=datetime.now(UTC), using=using)
+
+
+class MonthPartitioned(Operation):
+    """Makes an empty, just created table of this model one that is partitioned by the month of `start_at`."""
+
+    reduces_to_sql = True
+    reversible = True
+
+    def __init__(self, model_name: str) -> None:
+        self.model_name = model_name
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return type(self).__name__, [self.model_name], {}
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """Nothing: Django's models cannot say this."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self._rebuild(app_label, schema_editor, to_state, "PARTITION BY RANGE (start_at)")
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self._rebuild(app_label, schema_editor, from_state, "")
+        if schema_editor.connection.vendor == "postgresql":
+            model = from_state.apps.get_model(app_label, self.model_name)
+            for name in ("organisation", "instrument"):
+                field = model._meta.get_field(name)
+                schema_editor.execute(
+                    schema_editor._create_fk_sql(model, field, "_fk_%(to_table)s_%(to_column)s")
+                )
+
+    def _rebuild(self, app_label: str, schema_editor: Any, state: Any, tail: str) -> None:
+        model = state.apps.get_model(app_label, self.model_name)
+        if schema_editor.connection.vendor != "postgresql":
+            return
+        quote, table = schema_editor.quote_name, model._meta.db_table
+        old = f"{table}_plain"
+        key = ", ".join(quote(field.column) for field in model._meta.pk_fields)
+        # Django may have deferred the foreign keys of the table that goes; they come back as one composite key.
+        schema_editor.deferred_sql = [
+            statement
+            for statement in schema_editor.deferred_sql
+            if not (hasattr(statement, "references_table") and statement.references_table(table))
+        ]
+        schema_editor.execute(f"ALTER TABLE {quote(table)} RENAME TO {quote(old)}")
+        schema_editor.execute(f"CREATE TABLE {quote(table)} (LIKE {quote(old)} INCLUDING DEFAULTS) {tail}")
+        if tail:
+            schema_editor.execute(
+                f"CREATE TABLE {quote(f'{table}_default')} PARTITION OF {quote(table)} DEFAULT"
+            )
+        schema_editor.execute(f"INSERT INTO {quote(table)} SELECT * FROM {quote(old)}")  # noqa: S608 - ours
+        schema_editor.execute(f"DROP TABLE {quote(old)} CASCADE")
+        schema_editor.execute(
+            f"ALTER TABLE {quote(table)} ADD CONSTRAINT {quote(f'{table}_key')} PRIMARY KEY ({key})"
+        )
+
+    def describe(self) -> str:
+        return f"Partition {self.model_name} by month"

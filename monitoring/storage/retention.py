@@ -1,0 +1,114 @@
+"""Letting old rows go: per organisation and resource, in bounded chunks; rollups are always kept."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db import connection, transaction
+from django.db.models import Min
+
+from instruments.models import Organisation
+from instruments.tenancy import all_organisations, organisation_scope
+from monitoring.models import (
+    FrequencyMeasurement,
+    GasSample,
+    ImpossibleRow,
+    MonitorStats,
+    NoiseMeasurement,
+    ParticulateSample,
+    PeakParticleVelocity,
+    Resource,
+    Retention,
+    SeriesRow,
+    VibrationDose,
+    WeatherSample,
+)
+from monitoring.storage.partitions import partitions
+
+log = structlog.get_logger(__name__)
+CHUNK = 5_000
+
+# What can be let go, and the condition that tells two resources of one table apart.
+KEPT_IN: dict[str, tuple[type[SeriesRow], dict[str, Any]]] = {
+    Resource.NOISE: (NoiseMeasurement, {}),
+    Resource.OCTAVE: (FrequencyMeasurement, {"bands": FrequencyMeasurement.Bands.OCTAVE}),
+    Resource.THIRD_OCTAVE: (FrequencyMeasurement, {"bands": FrequencyMeasurement.Bands.THIRD}),
+    Resource.WEATHER: (WeatherSample, {}),
+    Resource.PARTICULATES: (ParticulateSample, {}),
+    Resource.GASES: (GasSample, {}),
+    Resource.PPV: (PeakParticleVelocity, {}),
+    Resource.VDV: (VibrationDose, {}),
+    Resource.STATS: (MonitorStats, {}),
+}
+# What flags call the tables whose values have bounds: monitoring/possible.py.
+FLAGGED: dict[str, str] = {
+    Resource.NOISE: "noise",
+    Resource.WEATHER: "weather",
+    Resource.PARTICULATES: "pm",
+    Resource.GASES: "gas",
+    Resource.PPV: "ppv",
+}
+
+
+def partitions_drop(*, now: datetime) -> list[str]:
+    """Drop the months that no organisation keeps any longer, whole; return their names."""
+    dropped = []
+    for table, cutoff in _cutoffs(now).items():
+        for partition in partitions(table):
+            if partition.end_at <= cutoff:
+                with connection.cursor() as cursor:
+                    cursor.execute(f"DROP TABLE {connection.ops.quote_name(partition.name)}")
+                dropped.append(partition.name)
+    return dropped
+
+
+def _cutoffs(now: datetime) -> dict[str, datetime]:
+    """For each table the instant before which nobody keeps anything; tables that somebody keeps whole are left out."""
+    owners = Organisation.objects.count()
+    with all_organisations(reason="a month is dropped only when no organisation keeps it"):
+        days = {
+            resource: list(Retention.objects.filter(resource=resource).values_list("days", flat=True))
+            for resource in KEPT_IN
+        }
+    kept: dict[str, list[int] | None] = {}
+    for resource, (model, _) in KEPT_IN.items():
+        table = model._meta.db_table
+        if len(days[resource]) < owners:
+            kept[table] = None
+        elif (others := kept.setdefault(table, [])) is not None:
+            others += days[resource]
+    return {table: now - timedelta(days=max(longest)) for table, longest in kept.items() if longest}
+
+
+def rows_drop(*, organisation: Organisation, now: datetime, most: int = 200_000) -> int:
+    """Delete what is older than the organisation keeps, a chunk in each transaction; return how many rows."""
+    total = 0
+    with organisation_scope(organisation.pk):
+        for rule in Retention.objects.all():
+            model, where = KEPT_IN[rule.resource]
+            edge = now - timedelta(days=rule.days)
+            # A flag of a row that is gone would point at nothing.
+            ImpossibleRow.objects.filter(table=FLAGGED.get(rule.resource, ""), start_at__lt=edge).delete()
+            old = model.objects.filter(start_at__lt=edge, **where)
+            while total < most:
+                count = _chunk(old)
+                total += count
+                if count == 0:
+                    break
+    if total:
+        log.info("retention", organisation=organisation.slug, rows=total)
+    return total
+
+
+def _chunk(old: Any) -> int:
+    """Delete one instrument's oldest rows, some hours at a time: an index range, no long lock, no long transaction."""
+    first = old.order_by().values("instrument_id").annotate(since=Min("start_at")).order_by("since").first()
+    if first is None:
+        return 0
+    rows = old.filter(instrument_id=first["instrument_id"])
+    edge = rows.order_by("start_at").values_list("start_at", flat=True)[CHUNK : CHUNK + 1].first()
+    if edge is not None:
+        rows = rows.filter(start_at__lt=edge)
+    with transaction.atomic():
+        count: int = rows._raw_delete(rows.db)
+    return count

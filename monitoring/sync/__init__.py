@@ -1,0 +1,1 @@
+"""Fetching from MyCirrus into the tables: claims, schedule, ingest."""

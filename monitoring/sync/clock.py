@@ -1,0 +1,45 @@
+"""After the clock was turned back: what a clock that ran ahead had put off waits no longer; it measures no time."""
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db.models import Q
+from django.dispatch import Signal
+
+from instruments.models import ApiKey
+from instruments.tenancy import all_organisations
+from monitoring.models import AlertDelivery, InstrumentAction, SyncTarget
+
+log = structlog.get_logger(__name__)
+
+# Sent with `now`, and with every organisation in scope, to those who keep times of their own.
+clock_turned_back = Signal()
+# Less than this is only waited for, and two machines' clocks may differ by as much.
+SHORTEST = timedelta(minutes=5)
+
+
+def clock_noted(*, before: datetime, now: datetime) -> bool:
+    """Compare ``now`` with what an earlier tick noted; where the clock was turned back, wake what waits. True then.
+
+    Without this an hour that never was would have to pass before anything is fetched or told.
+    """
+    if before <= now + SHORTEST:
+        return False
+    log.error("clock_turned_back", seconds=round((before - now).total_seconds()))
+    longest = now + timedelta(seconds=settings.SYNC_LEASE_SECONDS)
+    with all_organisations(reason="the clock is every organisation's"):
+        # Whoever still works on one finds the token gone, and drops what it has.
+        free = {"due_at": now, "lease_until": None, "lease_token": None}
+        SyncTarget.objects.filter(
+            Q(outcome_at__gt=now) | Q(outcome_at=None, due_at__gt=now) | Q(lease_until__gt=longest),
+            done_at=None,
+        ).update(**free)
+        ApiKey.objects.filter(paused_until__gt=now).update(paused_until=None)
+        AlertDelivery.objects.filter(sent_at=None, failed_at=None, due_at__gt=now).update(**free)
+        AlertDelivery.objects.filter(sent_at=None, failed_at=None, lease_until__gt=longest).update(**free)
+        # An action asked for in an hour that is yet to come would look fresh for all of it.
+        waiting = InstrumentAction.objects.open().filter(Q(due_at__gt=now) | Q(lease_until__gt=longest))
+        waiting.update(**free)
+        clock_turned_back.send(sender=None, now=now)
+    return True

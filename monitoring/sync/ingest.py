@@ -1,0 +1,285 @@
+"""Storing what MyCirrus answered: upserts by natural key inside the caller's transaction; it fetches nothing."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from instruments.mirror import fitting
+from instruments.models import Instrument
+from instruments.mycirrus import Calibration as CalibrationRow
+from instruments.mycirrus import MonitorCurrent, NoiseTable
+from instruments.mycirrus import NoiseMeasurement as NoiseRow
+from instruments.mycirrus import Sic as SicRow
+from instruments.mycirrus import Status as StatusRow
+from monitoring.alerts.facts import instrument_judge
+from monitoring.alerts.kinds import HEALTH, PRESENCE
+from monitoring.alerts.limits import levels_judge
+from monitoring.check_standings import standing_refresh
+from monitoring.flags import impossible_note
+from monitoring.models import (
+    Calibration,
+    CheckStanding,
+    InstrumentStatus,
+    NoiseMeasurement,
+    StatusChange,
+    SystemIntegrityCheck,
+)
+from monitoring.status import STALE_AFTER_POLLS
+from monitoring.sync.rollups import day_levels, noise_rollups_refresh
+from monitoring.sync.upsert import series_write, value_columns
+from monitoring.tiles import poll_every
+
+DAY = timedelta(days=1)
+_FLAGS = ("online", "measuring", "calibration_in_progress", "sic_in_progress")
+_VALUES = frozenset(value_columns(NoiseMeasurement)) - {"duration_s", "extra"}
+
+
+def whole_second(at: datetime) -> datetime:
+    """``at`` without its fraction: one calibration comes with 0, 3 or 7 digits and must stay one row."""
+    return at.replace(microsecond=0)
+
+
+def present_of(instrument: Instrument, now: datetime) -> InstrumentStatus:
+    """The instrument's present row, made where it is missing."""
+    present, _ = InstrumentStatus.objects.get_or_create(
+        instrument=instrument,
+        defaults={"organisation_id": instrument.organisation_id, "changed_at": timezone.now()},
+    )
+    return present
+
+
+def _present_update(present: InstrumentStatus, values: dict[str, Any]) -> bool:
+    """Write what differs; changed_at moves only then, so that an unchanged page costs a 204."""
+    changed = {name: value for name, value in values.items() if getattr(present, name) != value}
+    if not changed:
+        return False
+    for name, value in changed.items():
+        setattr(present, name, value)
+    # The clock, not the turn's beginning: a page looks for what is newer than what it shows, and would not see
+    # what was slow to come.
+    present.changed_at = timezone.now()
+    present.save(update_fields=[*changed, "changed_at"])
+    return True
+
+
+def status_store(
+    *, instrument: Instrument, row: StatusRow, now: datetime, present: InstrumentStatus | None = None
+) -> bool:
+    """Take over the state of ``instrument`` and note a change of online or measuring. True where it changed.
+
+    ``present`` is its row, where the caller has read it: nobody else writes what a status says.
+    """
+    present = present or present_of(instrument, now)
+    told: dict[str, Any] = {name: getattr(row, name) for name in _FLAGS}
+    if told["online"] != present.online:
+        told["online_since_at"] = now
+    if told["measuring"] != present.measuring:
+        told["measuring_since_at"] = now
+    changed = {name: value for name, value in told.items() if getattr(present, name) != value}
+    # It was not heard and is heard again: its page says otherwise from now on, whatever it is told.
+    back = present.observed_at is None or present.observed_at < now - poll_every() * STALE_AFTER_POLLS
+    if (row.online, row.measuring) != (present.online, present.measuring):
+        StatusChange.objects.get_or_create(
+            organisation_id=instrument.organisation_id,
+            instrument=instrument,
+            at=now,
+            defaults={"online": row.online, "measuring": row.measuring},
+        )
+    written: dict[str, Any] = {**changed, "observed_at": now}
+    if changed or back:
+        written["changed_at"] = timezone.now()
+    # Neither this nor the time of the poll is shown as a change.
+    if present.document != row.document:
+        written["document"] = dict(row.document)
+    InstrumentStatus.objects.filter(pk=present.pk).update(**written)
+    for name, value in written.items():
+        setattr(present, name, value)
+    instrument_judge(instrument=instrument, kinds=PRESENCE, now=now, present=present)
+    return bool(changed) or back
+
+
+def calibrations_store(
+    *, instrument: Instrument, rows: Iterable[CalibrationRow], now: datetime
+) -> list[Calibration]:
+    """Upsert calibrations by instrument and second; return those that are new or corrected, oldest first."""
+    news = _checks_store(Calibration, instrument, rows, ("status", "level_db", "offset_db"))
+    newest = Calibration.objects.filter(instrument=instrument).order_by("-at").first()
+    if newest is not None:
+        told = {
+            "calibrated_at": newest.at,
+            "calibration_status": newest.status,
+            "calibration_offset": newest.offset_db,
+        }
+        _present_update(present_of(instrument, now), told)
+        _standing_keep(instrument, news)
+    return news
+
+
+def sics_store(
+    *, instrument: Instrument, rows: Iterable[SicRow], now: datetime
+) -> list[SystemIntegrityCheck]:
+    """Upsert SICs by instrument and second; return those that are new or corrected, oldest first."""
+    levels = ("status", "passed", "level_500hz_db", "level_1khz_db", "level_8khz_db")
+    news = _checks_store(SystemIntegrityCheck, instrument, rows, levels)
+    checks = SystemIntegrityCheck.objects.filter(instrument=instrument).order_by("-at")
+    newest = checks.first()
+    if newest is not None:
+        # A word that says neither must not hide a failure before it.
+        decided = checks.filter(passed__isnull=False).first()
+        told = {
+            "sic_at": newest.at,
+            "sic_status": newest.status,
+            "sic_passed": None if decided is None else decided.passed,
+        }
+        _present_update(present_of(instrument, now), told)
+        _standing_keep(instrument, news)
+    return news
+
+
+def _standing_keep(instrument: Instrument, news: Sequence[Any]) -> None:
+    # Checks of before there were standings get theirs with the next answer, whatever it holds.
+    if news or not CheckStanding.objects.filter(instrument=instrument).exists():
+        standing_refresh(instrument=instrument)
+
+
+def _checks_store(
+    model: Any, instrument: Instrument, rows: Iterable[Any], fields: Sequence[str]
+) -> list[Any]:
+    by_time = {whole_second(row.at): row for row in rows}
+    stored = {check.at: check for check in model.objects.filter(instrument=instrument, at__in=by_time)}
+    created, corrected = [], []
+    for at, row in by_time.items():
+        told = {name: fitting(model, name, getattr(row, name)) for name in fields}
+        check = stored.get(at)
+        if check is None:
+            created.append(
+                model(
+                    organisation_id=instrument.organisation_id,
+                    instrument=instrument,
+                    at=at,
+                    document=dict(row.document),
+                    **told,
+                )
+            )
+            continue
+        # An answer that leaves a level out must not wipe one that another endpoint gave.
+        news = {
+            name: value
+            for name, value in told.items()
+            if value not in (None, "") and getattr(check, name) != value
+        }
+        if news:
+            for name, value in news.items():
+                setattr(check, name, value)
+            check.document = {**check.document, **dict(row.document)}
+            check.save(update_fields=[*news, "document"])
+            corrected.append(check)
+    model.objects.bulk_create(created, batch_size=500)
+    return sorted([*created, *corrected], key=lambda check: check.at)
+
+
+def noise_store(*, instrument: Instrument, rows: Iterable[NoiseRow], now: datetime) -> bool:
+    """Upsert measurements, sum anew the rollups of what is new, and keep the newest as the present level.
+
+    True where something was new or corrected.
+    """
+    table = NoiseTable.of(rows)
+    seconds = _seconds(table)
+    written = series_write(
+        NoiseMeasurement,
+        {
+            "organisation_id": [instrument.organisation_id] * len(table),
+            "instrument_id": [instrument.pk] * len(table),
+            "start_at": table.starts,
+            "duration_s": seconds,
+            "extra": _extras(table),
+            **{name: column for name, column in table.values.items() if name in _VALUES},
+        },
+    )
+    if not written:
+        return False
+    impossible_note(instrument=instrument, table="noise", starts=table.starts, columns=table.values)
+    last = max(table.starts)
+    newest = table.starts.index(last)
+    length = seconds[newest]
+    # As it was read with the target: its level only ever becomes newer, and history does not touch it.
+    present = getattr(instrument, "status", None)
+    if present is None or present.level_at is None or last > present.level_at - DAY:
+        present = present_of(instrument, now)
+    usual = length or present.level_seconds or 60.0
+    noise_rollups_refresh(instrument=instrument, first=min(written), last=max(written), usual_s=usual)
+    told: dict[str, Any] = {}
+    if present.level_at is None or last >= present.level_at:
+        told = {
+            "level_at": last,
+            "level_seconds": None if length is None else round(length),
+            **{name: table[newest].values.get(name) for name in ("LAeq", "LAFMax", "LCPeak")},
+        }
+    newest_at = told["level_at"] if told else present.level_at or last
+    if last > newest_at - DAY:
+        # Late rows of the last day are in its line, too; history is not.
+        told["day_levels"] = day_levels(instrument=instrument, newest_at=newest_at)
+    _present_update(present, told)
+    levels_judge(instrument=instrument, table="noise", starts=table.starts, changed=len(written), now=now)
+    return True
+
+
+def _seconds(table: NoiseTable) -> list[float | None]:
+    return [
+        (end - start).total_seconds() if length is None and end is not None else length
+        for start, end, length in zip(table.starts, table.ends, table.durations, strict=True)
+    ]
+
+
+def _extras(table: NoiseTable) -> list[dict[str, object] | None]:
+    """What came beside the known values; nearly always nothing, or one and the same for every row."""
+    columns = {name: column for name, column in table.values.items() if name not in _VALUES} | dict(
+        table.labels
+    )
+    if not columns:
+        return [None] * len(table)
+    rows = list(zip(*columns.values(), strict=True))
+    extras: dict[tuple[object, ...], dict[str, object] | None] = {}
+    for row in set(rows):
+        told = {name: value for name, value in zip(columns, row, strict=True) if value is not None}
+        extras[row] = told or None
+    return [extras[row] for row in rows]
+
+
+def latest_store(
+    *,
+    instrument: Instrument,
+    at: datetime,
+    seconds: float | None,
+    values: dict[str, float | None],
+    now: datetime,
+) -> bool:
+    """Keep a sample as the instrument's present reading, unless a later one is known. True where it changed."""
+    present = present_of(instrument, now)
+    if present.latest_at is not None and at < present.latest_at:
+        return False
+    told = {
+        "latest": values,
+        "latest_at": at,
+        "latest_seconds": None if seconds is None else round(seconds),
+    }
+    return _present_update(present, told)
+
+
+def health_store(*, instrument: Instrument, row: MonitorCurrent, now: datetime) -> bool:
+    """Keep the monitor's own health as it is now, with units in the names. True where it changed."""
+    health = {
+        field.name: getattr(row, field.name)
+        for field in dataclasses.fields(row)
+        if field.name not in ("serial", "document") and getattr(row, field.name) is not None
+    }
+    present = present_of(instrument, now)
+    changed = present.health != health
+    # Not shown as a change of the fleet: processor load moves at every turn.
+    InstrumentStatus.objects.filter(pk=present.pk).update(health=health, health_at=now)
+    present.health, present.health_at = health, now
+    instrument_judge(instrument=instrument, kinds=HEALTH, now=now, present=present)
+    return changed

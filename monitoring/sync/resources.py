@@ -1,0 +1,258 @@
+"""How a claimed target is fetched and stored: network first, then one transaction with rows and watermark."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from instruments.mirror import instrument_store, instruments_mirror
+from instruments.models import Instrument
+from instruments.mycirrus import Client, MissingScope
+from monitoring.models import InstrumentStatus, Lane, Resource, SyncTarget
+from monitoring.sync import ingest
+from monitoring.sync.claims import hint, targets_ensure
+from monitoring.sync.histories import CHECKS_OVERLAP, HISTORIES, History, covered
+from monitoring.sync.ledger import gaps_note
+from monitoring.sync.sharing import Answer
+from monitoring.sync.wanted import SWEEP_BACK
+
+DETAILS_EVERY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One answer, not stored yet. `store` runs in a transaction and returns whether anything was new.
+
+    `watermark_at` is written in the same transaction; None leaves it where it is.
+    """
+
+    store: Callable[[], bool]
+    watermark_at: datetime | None = None
+    rows: int = 0
+    # The back-fill has reached its floor.
+    done: bool = False
+    # Nothing follows: how the turn ended is written in the same transaction.
+    last: bool = False
+
+
+Steps = Iterator[Step]
+
+
+def _instrument(target: SyncTarget) -> Instrument:
+    if target.instrument is None:
+        raise ValueError(f"A target for {target.resource} needs an instrument.")
+    return target.instrument
+
+
+def _instruments(client: Client, target: SyncTarget, now: datetime, answer: Answer | None) -> Steps:
+    rows = client.instruments()
+
+    def store() -> bool:
+        mirrored = instruments_mirror(api_key=target.api_key, rows=rows, now=now)
+        listed = list(Instrument.objects.present().filter(api_key=target.api_key))
+        for instrument in mirrored.created:
+            ingest.present_of(instrument, now)
+        targets_ensure(instruments=listed, now=now)
+        touched = [*mirrored.created, *mirrored.changed, *mirrored.returned, *mirrored.gone]
+        InstrumentStatus.objects.filter(instrument__in=touched).update(changed_at=timezone.now())
+        return bool(touched)
+
+    yield Step(store, rows=len(rows), last=True)
+
+
+def _status(client: Client, target: SyncTarget, now: datetime, answer: Answer | None) -> Steps:
+    instrument = _instrument(target)
+    details = None
+    if instrument.detailed_at is None or instrument.detailed_at <= now - DETAILS_EVERY:
+        details = client.instrument(instrument.serial)
+    row = client.status(instrument.serial)
+    # Read with the target: a poll that brings nothing new costs one UPDATE of it.
+    present: InstrumentStatus | None = getattr(instrument, "status", None)
+
+    def store() -> bool:
+        known = present or ingest.present_of(instrument, now)
+        changed = False
+        if details is not None:
+            changed = instrument_store(instrument=instrument, row=details)
+            Instrument.objects.filter(pk=instrument.pk).update(detailed_at=now)
+            if changed:
+                InstrumentStatus.objects.filter(instrument=instrument).update(changed_at=timezone.now())
+                # Its features may have become known only now.
+                targets_ensure(instruments=[instrument], now=now)
+        changed = ingest.status_store(instrument=instrument, row=row, now=now, present=known) or changed
+        # The status names the last check of each kind: a newer one than ours is a reason to ask now. One that
+        # the history does not hold although it should by now would be a reason for ever, at each poll.
+        for resource, last, stored_at in (
+            (Resource.CALIBRATIONS, row.last_calibration, known.calibrated_at),
+            (Resource.SIC, row.last_sic, known.sic_at),
+        ):
+            if last is None or last.at < now - CHECKS_OVERLAP:
+                continue
+            if stored_at is None or ingest.whole_second(last.at) > stored_at:
+                hint(targets=SyncTarget.objects.filter(instrument=instrument, resource=resource), now=now)
+        return changed
+
+    yield Step(store, rows=1, last=True)
+
+
+def _now(client: Client, target: SyncTarget, now: datetime, answer: Answer | None) -> Steps:
+    instrument = _instrument(target)
+    serial = instrument.serial
+    rows: Sequence[Any] = answer.rows[serial] if answer else client.monitor_current([serial])
+
+    def store() -> bool:
+        return bool(rows) and ingest.health_store(instrument=instrument, row=rows[0], now=now)
+
+    yield Step(store, rows=len(rows), last=True)
+
+
+def _history(client: Client, target: SyncTarget, now: datetime, answer: Answer | None) -> Steps:
+    history = HISTORIES[target.resource]
+    if target.lane == Lane.LIVE:
+        yield from _live(client, target, history, now, answer)
+    else:
+        lane = _backfill if target.lane == Lane.BACKFILL else _sweep
+        yield from lane(client, target, history, now)
+
+
+def _live(
+    client: Client, target: SyncTarget, history: History, now: datetime, answer: Answer | None
+) -> Steps:
+    """Everything since the watermark, a window at a time; empty stretches in longer windows.
+
+    The watermark moves to the end of the last row and never past it, so that an instrument which was offline
+    and uploads later loses nothing at its end. What is read again anyway moves it to now.
+    """
+    watermark = target.watermark_at
+    start = now - history.first_look if watermark is None else watermark - history.overlap
+    # Whoever was away for longer than the API answers at once is caught up by the back-fill's windows here too.
+    window = history.window
+    while start < now:
+        end, shared = min(start + window, now), None
+        if answer is not None:
+            shared = answer.of(_instrument(target).serial, start)
+        rows: Sequence[Any]
+        if shared is not None:
+            # It goes up to now, whatever is asked for at a time.
+            rows, end = shared, now
+        else:
+            rows = history.fetch(client, [_instrument(target).serial], start, end)
+        spans, longest = covered(rows, history.usual or timedelta(0))
+        last = max((span_end for _, span_end in spans), default=None)
+        moved = end if history.overlap else last
+        if moved is not None and watermark is not None and moved <= watermark:
+            moved = None
+        judged = min(last or start, end)
+        yield _step(target, history, rows, spans, longest, now, start, judged, moved, last=end >= now)
+        watermark = moved or watermark
+        start, window = end, history.window if rows else history.longest
+
+
+def _backfill(client: Client, target: SyncTarget, history: History, now: datetime) -> Steps:
+    """From where the live lane began down to the floor, newest first, so that a page is useful within a minute."""
+    if target.watermark_at is None or target.floor_at is None:
+        raise ValueError("A back-fill needs a watermark to start from and a floor to end at.")
+    end, window = target.watermark_at, history.window
+    while end > target.floor_at:
+        start = max(end - window, target.floor_at)
+        rows = history.fetch(client, [_instrument(target).serial], start, end)
+        spans, longest = covered(rows, history.usual or timedelta(0))
+        done = start <= target.floor_at
+        yield _step(target, history, rows, spans, longest, now, start, end, start, done=done, last=done)
+        window = history.window_after(end - start, len(rows))
+        end = start
+    if target.watermark_at <= target.floor_at:
+        yield Step(lambda: False, done=True, last=True)
+
+
+def _sweep(client: Client, target: SyncTarget, history: History, now: datetime) -> Steps:
+    """The recent past once more: rows that arrived late or were corrected, found by asking, not by hoping."""
+    start = max(now - SWEEP_BACK, target.floor_at or now - SWEEP_BACK)
+    while start < now:
+        end = min(start + history.window, now)
+        rows = history.fetch(client, [_instrument(target).serial], start, end)
+        spans, longest = covered(rows, history.usual or timedelta(0))
+        known_until = max((span_end for _, span_end in spans), default=start)
+        # Before now everything is judged; the last window only as far as there are rows.
+        judged = end if end < now else min(known_until, end)
+        yield _step(target, history, rows, spans, longest, now, start, judged, None, last=end >= now)
+        start = end
+
+
+def _step(
+    target: SyncTarget,
+    history: History,
+    rows: Sequence[Any],
+    spans: Sequence[tuple[datetime, datetime]],
+    longest: timedelta,
+    now: datetime,
+    start: datetime,
+    judged_until: datetime,
+    watermark_at: datetime | None,
+    *,
+    done: bool = False,
+    last: bool = False,
+) -> Step:
+    instrument = _instrument(target)
+
+    def store() -> bool:
+        changed = history.store(instrument, rows, now)
+        if history.usual is not None:
+            gaps_note(
+                instrument=instrument,
+                resource=Resource(target.resource),
+                start=start,
+                end=judged_until,
+                spans=spans,
+                usual=longest,
+                now=now,
+            )
+        return changed
+
+    return Step(store, watermark_at=watermark_at, rows=len(rows), done=done, last=last)
+
+
+def _check(client: Client, target: SyncTarget, now: datetime, answer: Answer | None) -> Steps:
+    """The history of checks or, where it cannot be read or holds none so young, the last check alone."""
+    if target.lane != Lane.LIVE:
+        yield from _history(client, target, now, None)
+        return
+    found, readable = 0, False
+    if target.api_key.allows("data.system:read"):
+        try:
+            for step in _history(client, target, now, answer):
+                found += step.rows
+                readable = True
+                # Without any the last check may be asked for after it.
+                follows = not found and target.watermark_at is None
+                yield dataclasses.replace(step, last=step.last and not follows)
+        except MissingScope:
+            # Taken away since the key was verified. The watermark stays: the history is read when it is back.
+            pass
+    if not found and (not readable or target.watermark_at is None):
+        instrument, history = _instrument(target), HISTORIES[target.resource]
+        last = client.calibration if target.resource == Resource.CALIBRATIONS else client.sic
+        latest = last(instrument.serial)
+        rows = [latest] if latest is not None else []
+        yield Step(lambda: history.store(instrument, rows, now), rows=len(rows), last=True)
+
+
+FETCH: dict[str, Callable[[Client, SyncTarget, datetime, Answer | None], Steps]] = {
+    **dict.fromkeys(HISTORIES, _history),
+    Resource.INSTRUMENTS: _instruments,
+    Resource.STATUS: _status,
+    Resource.NOW: _now,
+    Resource.CALIBRATIONS: _check,
+    Resource.SIC: _check,
+}
+
+
+def steps_of(client: Client, target: SyncTarget, now: datetime, answer: Answer | None = None) -> Steps:
+    """The answers to ``target``, one at a time; each is fetched only after the one before was stored.
+
+    ``answer`` is what was asked for several together, where it was.
+    """
+    return FETCH[target.resource](client, target, now, answer)

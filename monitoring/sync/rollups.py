@@ -1,0 +1,85 @@
+"""Keeping rollups exact: what changed is summed anew from its own rows, never adjusted by a difference."""
+
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+
+from instruments.models import Instrument
+from monitoring.acoustics.day import QUARTER, QUARTERS, day_text, quarter_of
+from monitoring.models import NoiseMeasurement, NoiseRollup
+
+_COLUMNS = '"energy", "valid_s", "count", "LAeq_min", "LAeq_max", "LAFMax", "LCPeak"'
+_UPDATES = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", "))
+# Sums of sums, least of least: a bucket of buckets holds exactly what its measurements do.
+_OF_BUCKETS = (
+    'SUM("energy"), SUM("valid_s"), SUM("count"), '
+    'MIN("LAeq_min"), MAX("LAeq_max"), MAX("LAFMax"), MAX("LCPeak")'
+)
+
+
+def _of_rows(usual_s: float) -> str:
+    seconds = f'COALESCE("duration_s", {float(usual_s)})'
+    return f"""
+        SUM(CASE WHEN "LAeq" IS NULL THEN 0 ELSE {seconds} * POWER(10, "LAeq" / 10) END),
+        SUM(CASE WHEN "LAeq" IS NULL THEN 0 ELSE {seconds} END),
+        COUNT(*), MIN("LAeq"), MAX("LAeq"), MAX("LAFMax"), MAX("LCPeak")
+    """
+
+
+def _floor(at: datetime, bucket_s: int) -> datetime:
+    return datetime.fromtimestamp(int(at.timestamp()) // bucket_s * bucket_s, tz=UTC)
+
+
+def _bucket_start(bucket_s: int) -> str:
+    if connection.vendor == "postgresql":
+        return f'to_timestamp(floor(extract(epoch from "start_at") / {bucket_s}) * {bucket_s})'
+    # As Django writes instants on SQLite: UTC text without a zone.
+    return f"datetime(CAST(strftime('%%s', \"start_at\") AS INTEGER) / {bucket_s} * {bucket_s}, 'unixepoch')"
+
+
+def noise_rollups_refresh(
+    *, instrument: Instrument, first: datetime, last: datetime, usual_s: float = 60.0
+) -> None:
+    """Sum anew every bucket that a measurement starting in [first, last] falls into.
+
+    ``usual_s`` stands for the length of a measurement whose own MyCirrus did not give.
+    """
+    rolled = NoiseRollup._meta.db_table
+    source, sums, within = NoiseMeasurement._meta.db_table, _of_rows(usual_s), ""
+    with connection.cursor() as cursor:
+        # Shortest first: only these read the measurements, each longer bucket is summed from those before it.
+        for bucket_s in sorted(NoiseRollup.Bucket.values):
+            start, end = _floor(first, bucket_s), _floor(last, bucket_s) + timedelta(seconds=bucket_s)
+            cursor.execute(
+                f"""
+                INSERT INTO "{rolled}" ("organisation_id", "instrument_id", "bucket_s", "start_at", {_COLUMNS})
+                SELECT "organisation_id", "instrument_id", {int(bucket_s)}, {_bucket_start(bucket_s)} AS bucket, {sums}
+                FROM "{source}"
+                WHERE "organisation_id" = %s AND "instrument_id" = %s AND "start_at" >= %s AND "start_at" < %s {within}
+                GROUP BY "organisation_id", "instrument_id", bucket
+                ON CONFLICT ("organisation_id", "instrument_id", "bucket_s", "start_at")
+                DO UPDATE SET {_UPDATES}
+                """,  # noqa: S608 - every name is ours, every value is a parameter
+                [
+                    instrument.organisation_id,
+                    instrument.pk,
+                    connection.ops.adapt_datetimefield_value(start),
+                    connection.ops.adapt_datetimefield_value(end),
+                ],
+            )
+            source, sums, within = rolled, _OF_BUCKETS, f'AND "bucket_s" = {int(bucket_s)}'
+
+
+def day_levels(*, instrument: Instrument, newest_at: datetime) -> str:
+    """The last day of ``instrument`` up to its newest level, from the quarter hours as they are summed now."""
+    last = quarter_of(newest_at)
+    rows = NoiseRollup.objects.filter(
+        instrument=instrument,
+        bucket_s=NoiseRollup.Bucket.QUARTER,
+        start_at__gt=last - QUARTERS * QUARTER,
+        start_at__lte=last,
+    )
+    return day_text(
+        {at: (energy, valid_s) for at, energy, valid_s in rows.values_list("start_at", "energy", "valid_s")},
+        newest_at,
+    )

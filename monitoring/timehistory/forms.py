@@ -1,0 +1,53 @@
+"""The form by which a stretch of time history is asked for; its own number makes two of the same form one request."""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.models import HistoryKind
+
+_LOCAL = "%Y-%m-%dT%H:%M"
+_WRONG = {"invalid": _("Give a day and a time such as 2026-11-25 14:00.")}
+
+
+def _moment(label: Any) -> forms.DateTimeField:
+    return forms.DateTimeField(
+        label=label,
+        input_formats=[_LOCAL, f"{_LOCAL}:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"],
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=_LOCAL),
+        error_messages=_WRONG,
+    )
+
+
+class TimeHistoryForm(forms.Form):
+    """What, from when to when, and how finely."""
+
+    token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+    kind = forms.ChoiceField(label=_("What"), choices=HistoryKind.choices)
+    start = _moment(_("From"))
+    end = _moment(_("To"))
+    step_ms = forms.TypedChoiceField(
+        label=_("Step"),
+        coerce=int,
+        initial=1000,
+        choices=[(100, _("0.1 s")), (1000, _("1 s")), (10_000, _("10 s")), (60_000, _("1 min"))],
+        help_text=_("Not finer than the time history setting of the instrument."),
+    )
+
+    @staticmethod
+    def beginning(now: datetime, asked: Any = None) -> dict[str, Any]:
+        """What the fields hold at first: the last whole hour, or the range in an address."""
+        end = timezone.localtime(now).replace(minute=0, second=0, microsecond=0)
+        found = {"start": end - timedelta(hours=1), "end": end}
+        for name in ("start", "end"):
+            text = (asked or {}).get(name, "")
+            try:
+                at = datetime.fromisoformat(text)
+                found[name] = timezone.localtime(at) if at.tzinfo else timezone.make_aware(at)
+            except (ValueError, OverflowError):
+                continue
+        return found

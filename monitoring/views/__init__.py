@@ -1,0 +1,1 @@
+"""The pages of fleet and instruments: they choose what to show and leave every rule to its room."""

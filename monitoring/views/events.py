@@ -1,0 +1,113 @@
+"""The organisation's events: the list with its timeline, and one event with its trace, bands and sound."""
+
+from typing import Any
+
+import orjson
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from cirrusweb.htmx import render
+from instruments.access import organisation_for
+from monitoring.events.level_trace import band_bars, trace_figure
+from monitoring.events.search import EventFilter, event_page, neighbours
+from monitoring.events.timeline import MOST_DAYS, event_days
+from monitoring.media.fetch import event_history
+from monitoring.media.formats import FORMATS
+from monitoring.media.refusal import NotFetched
+from monitoring.models import Event
+from monitoring.views.activity import entry_before
+from monitoring.views.media import event_for
+from monitoring.views.tags import tag_context
+
+PER_PAGE = 50
+
+
+@require_safe
+def events_page(request: HttpRequest, slug: str) -> HttpResponse:
+    """The list and its timeline; `before` continues below an event without counting."""
+    organisation = organisation_for(request)
+    before = _before(request)
+    asked = EventFilter(request.GET)
+    rows = asked.events()
+    found = event_page(rows, before=before, most=PER_PAGE + 1)
+    start, end = asked.period
+    context: dict[str, Any] = {
+        "organisation": organisation,
+        "filter": asked,
+        "events": found[:PER_PAGE],
+        "older": found[PER_PAGE - 1].pk if len(found) > PER_PAGE else "",
+        "continued": before is not None,
+        "query": asked.query,
+        "most_days": MOST_DAYS,
+        "hours_of_day": range(24),
+    }
+    if before is None and found:
+        context["days"], context["days_cut"] = event_days(rows, start=start, end=end, now=timezone.now())
+    return render(request, "monitoring/events/list.html", context)
+
+
+def _before(request: HttpRequest) -> Event | None:
+    key = entry_before(request.GET.get("before", ""))
+    if key is None:
+        return None
+    event = Event.objects.filter(pk=key).first()
+    if event is None:
+        raise Http404
+    return event
+
+
+@require_safe
+def event_detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """One event: trace, sound, spectrum, tag, and the ones beside it in the list it was opened from."""
+    event = event_for(request, pk)
+    asked = EventFilter(request.GET)
+    newer, older = neighbours(asked.events(), event)
+    document = event.document if isinstance(event.document, dict) else {}
+    known = {str(name).lower(): value for name, value in document.items()}
+    octave, octave_named = band_bars(known.get("octave"))
+    third, third_named = band_bars(known.get("thirdoctave"))
+    overall = known.get("overall")
+    context = {
+        "organisation": organisation_for(request),
+        "event": event,
+        "newer": newer,
+        "older": older,
+        "query": asked.query,
+        "spectra": [
+            (title, bars, named)
+            for title, bars, named in (
+                (_("Octave bands"), octave, octave_named),
+                (_("Third-octave bands"), third, third_named),
+            )
+            if bars
+        ],
+        "overall": overall if isinstance(overall, list) else [],
+        "formats": FORMATS,
+        **tag_context(request, event),
+    }
+    return render(request, "monitoring/events/detail.html", context)
+
+
+@require_safe
+def event_trace(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """The level trace as the page's chart reads it; why there is none is said in the chart's place."""
+    organisation, event = organisation_for(request), event_for(request, pk)
+    series, why = [], _("MyCirrus holds no time history for this event.")
+    try:
+        series = event_history(event=event)
+    except NotFetched as refused:
+        if refused.code != "none":
+            why = refused.message
+    figure = trace_figure(
+        series,
+        start=event.start_at,
+        end=event.end_at,
+        zone=organisation.timezone,
+        label=_("Event"),
+        empty=why,
+    )
+    return HttpResponse(
+        orjson.dumps(figure), content_type="application/json", headers={"Cache-Control": "no-store"}
+    )

@@ -1,0 +1,102 @@
+"""The page of one instrument: its present, its charts, its calibrations and SICs."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from cirrusweb.htmx import render, unchanged, wants_fragment
+from instruments.access import instrument_for, organisation_for
+from instruments.models import Instrument
+from monitoring.checks import FREQUENCIES, calibration_rows, doubt_of, sic_rows
+from monitoring.fetching import fetchings
+from monitoring.models import Incident, InstrumentStatus, Resource, SyncTarget
+from monitoring.models.tolerances import tolerances_in_force
+from monitoring.notices import key_notices
+from monitoring.status import State
+from monitoring.sync.wanted import resources_of
+from monitoring.tiles import Tile, tile_of
+from monitoring.views.levels import legend
+from monitoring.views.samples import sample_cards
+from monitoring.views.spectrum import spectrum_card
+from monitoring.views.windows import window_asked
+
+SHOWN = 8
+STATUS_PART, CHECKS_PART = "instrument-status", "instrument-checks"
+
+
+def _present(instrument: Instrument) -> InstrumentStatus | None:
+    return InstrumentStatus.objects.filter(instrument=instrument).first()
+
+
+def instrument_page(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
+    """Everything about one instrument; its two polled parts cost a 204 while nothing changed."""
+    organisation = organisation_for(request)
+    instrument = instrument_for(request, serial)
+    now = timezone.now()
+    present = _present(instrument)
+    tile = tile_of(instrument, now)
+    part = _part(request)
+    version = _version(part or STATUS_PART, tile, present)
+    if part and request.GET.get("version") == version:
+        return unchanged()
+    context: dict[str, Any] = {
+        "organisation": organisation,
+        "instrument": instrument,
+        "tile": tile,
+        "present": present,
+    }
+    if part in (None, STATUS_PART):
+        fetched = fetchings(SyncTarget.objects.filter(instrument=instrument))
+        context |= {
+            "status_version": _version(STATUS_PART, tile, present),
+            "doubt": doubt_of(instrument=instrument) if tile.state == State.SIC_FAILED else None,
+            "incidents": list(Incident.objects.filter(instrument=instrument, closed_at=None)),
+            "notices": key_notices(
+                [instrument.api_key] if instrument.api_key else [],
+                now=now,
+                slug=slug,
+                can_manage=request.membership.can_manage,  # type: ignore[attr-defined]
+            ),
+            "fetchings": fetched,
+            "failing": sum(row.is_failing for row in fetched),
+        }
+    if part in (None, CHECKS_PART):
+        tolerance = tolerances_in_force().step_db
+        context |= {
+            "checks_version": _version(CHECKS_PART, tile, present),
+            "calibrations": calibration_rows(
+                instrument=instrument, before=None, most=SHOWN, tolerance=tolerance
+            ),
+            "step_tolerance": tolerance,
+            "sics": sic_rows(instrument=instrument, before=None, most=SHOWN),
+            "frequencies": FREQUENCIES,
+        }
+    if part is None:
+        asked = window_asked(request, instrument, keep=("lines", "bands", "at"))
+        context |= {
+            "asked": asked,
+            "window": asked.window,
+            **legend(request),
+            **spectrum_card(request, asked.zone),
+            "has_spectra": not {Resource.OCTAVE, Resource.THIRD_OCTAVE}.isdisjoint(resources_of(instrument)),
+            "sample_cards": sample_cards(organisation=organisation, instrument=instrument),
+        }
+    return render(request, "monitoring/instrument.html", context, fragment=part or STATUS_PART)
+
+
+def _part(request: HttpRequest) -> str | None:
+    """Which part is asked for, None for the page."""
+    if not wants_fragment(request):
+        return None
+    return CHECKS_PART if request.GET.get("part") == "checks" else STATUS_PART
+
+
+def _version(part: str, tile: Tile, present: InstrumentStatus | None) -> str:
+    if present is None:
+        return str(tile.state)
+    if part == CHECKS_PART:
+        return f"{present.calibrated_at}.{present.sic_at}.{present.sic_passed}"
+    # State and currency are part of it: silence changes the page without any row being written.
+    key = tile.instrument.api_key
+    return f"{tile.state}.{tile.level_is_current}.{present.changed_at.timestamp()}.{key.state if key else ''}"

@@ -1,0 +1,267 @@
+"""An instrument's levels over a stretch of time: as a chart's data, as a table, and as a file."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from cirrusweb.htmx import render
+from instruments.access import instrument_for, organisation_for
+from instruments.models import Instrument
+from instruments.tenancy import organisation_scope
+from monitoring.charts.figures import LINES, PERCENTILE_LINES, covered, level_figure
+from monitoring.charts.marks import Mark, Marked, layers_for, marks_of
+from monitoring.charts.percentiles import PERCENTILES, recorded_percentiles
+from monitoring.charts.series import LevelSeries, level_series
+from monitoring.export import IMPOSSIBLE, columns, csv_value, export_rows, utc_text
+from monitoring.models import InstrumentStatus
+from monitoring.templatetags.levels import period
+from monitoring.views.windows import Asked, window_asked
+
+VALUES = ("LAeq", "LAFMax", "LCPeak")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is drawn, tabled or written: the same numbers in each."""
+
+    instrument: Instrument
+    asked: Asked
+    series: LevelSeries
+    # The usual length of a measurement in seconds, where it is known.
+    period_s: float | None
+    marked: Marked
+
+    @property
+    def summary(self) -> str:
+        """The whole range in a sentence, with what it is made of."""
+        series = self.series
+        if series.LAeq_total is None:
+            return ""
+        # R1 and R4: the whole range's LAeq is an energy mean, its maximum a maximum; how much was measured is said too.
+        told = {
+            "LAeq": f"{series.LAeq_total:.1f}",
+            "LAFMax": f"{series.LAFMax_total:.1f}" if series.LAFMax_total is not None else "–",
+            "count": series.count,
+            "length": period(series.bucket_s),
+        }
+        words = _("LAeq %(LAeq)s dB, highest LAF,max %(LAFMax)s dB, from %(count)s measurements.") % told
+        if series.bucket_s > (self.period_s or 60):
+            words += " " + _("Each point covers %(length)s; zoom in for finer ones.") % told
+        if self.marked.cut:
+            words += " " + _("Only the newest marks of a kind are drawn where there are very many.")
+        return words
+
+    def percentiles(self) -> Any:
+        """As recorded, by name; empty where a point holds several measurements (R5)."""
+        return recorded_percentiles(instrument=self.instrument, series=self.series, period_s=self.period_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A line or layer of the chart's legend; `colour` is that of the page's series, 0 for a layer."""
+
+    name: str
+    label: Any
+    shown: bool
+    colour: int = 0
+    # A percentile: there where every point is one measurement.
+    recorded: bool = False
+
+
+def legend(request: HttpRequest) -> dict[str, list[Choice]]:
+    """The lines and layers for whoever asks, those of ?lines= checked or what is shown at first."""
+    chosen = set(request.GET["lines"].split()) if "lines" in request.GET else None
+
+    def shown(name: str, before: bool) -> bool:
+        return before if chosen is None else name in chosen
+
+    can_act = request.membership.can_act  # type: ignore[attr-defined]
+    return {
+        "lines": [
+            Choice(name, label, shown(name, before), colour, recorded=name in PERCENTILES)
+            for name, label, colour, before in LINES + PERCENTILE_LINES
+        ],
+        "layers": [Choice(name, title, shown(name, True)) for name, title in layers_for(can_act=can_act)],
+    }
+
+
+def shown_levels(request: HttpRequest, serial: str) -> Shown:
+    """The levels that the request asks for, and what is marked beside them for whoever asks."""
+    instrument = instrument_for(request, serial)
+    asked = window_asked(request, instrument)
+    present = InstrumentStatus.objects.filter(instrument=instrument).first()
+    period_s = float(present.level_seconds) if present and present.level_seconds else None
+    window = asked.window
+    series = level_series(
+        instrument=instrument, start=window.start, end=window.end, period_s=period_s, now=asked.now
+    )
+    can_act = request.membership.can_act  # type: ignore[attr-defined]
+    layers = [name for name, _title in layers_for(can_act=can_act)]
+    marked = marks_of(instrument=instrument, start=window.start, end=window.end, layers=layers)
+    return Shown(instrument, asked, series, period_s, marked)
+
+
+def answer_json(document: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """A chart's data, never kept by anybody on the way."""
+    return HttpResponse(
+        orjson.dumps(document),
+        content_type="application/json",
+        status=status,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def levels_json(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
+    """The level chart's data for ?range= or ?from= and ?to=; 400 with a sentence for what is no range."""
+    shown = shown_levels(request, serial)
+    if shown.asked.error:
+        return answer_json({"error": shown.asked.error}, status=400)
+    window = shown.asked.window
+    figure = level_figure(
+        shown.series,
+        start=window.start,
+        end=window.end,
+        now=shown.asked.now,
+        zone=str(shown.asked.zone),
+        summary=shown.summary,
+        empty=_("No levels were measured in this range."),
+        percentiles=shown.percentiles(),
+        period=period(shown.period_s or 60).replace(" ", ""),
+        marks=shown.marked.marks,
+    )
+    return answer_json(figure)
+
+
+def levels_table(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
+    """The chart's values as a table: the same numbers without JavaScript, for the ear and for print."""
+    shown = shown_levels(request, serial)
+    # Its times are told where the levels were measured, which may be another place than today's.
+    timezone.activate(shown.asked.zone)
+    # The newest is what is asked for first.
+    rows = [row for row in _rows(shown) if row["measured"]][::-1]
+    context: dict[str, Any] = {
+        "organisation": organisation_for(request),
+        "instrument": shown.instrument,
+        "rows": rows,
+        "series": shown.series,
+        "summary": shown.summary,
+        "marks": shown.marked.marks[::-1],
+        "asked": shown.asked,
+        "window": shown.asked.window,
+        "percentiles": list(shown.percentiles()),
+    }
+    return render(request, "monitoring/levels_table.html", context)
+
+
+def _rows(shown: Shown) -> Iterator[dict[str, Any]]:
+    """A row for each bucket, gaps among them."""
+    series, parts = shown.series, covered(shown.series, shown.asked.now)
+    percentiles = shown.percentiles()
+    for place, part in enumerate(parts):
+        at = series.start_at + timedelta(seconds=series.bucket_s * place)
+        values = {name: getattr(series, name)[place] for name in VALUES}
+        measured = any(value is not None for value in values.values())
+        yield {
+            "at": at,
+            **values,
+            "lowest": series.LAeq_min[place],
+            "highest": series.LAeq_max[place],
+            "recorded": [percentiles[name][place] for name in percentiles],
+            "by_name": {name: percentiles[name][place] for name in percentiles},
+            "coverage": 100 * part,
+            "measured": measured,
+            "suspect": measured and _within("suspect", shown.marked.marks, at, series.bucket_s),
+            "reviewed": measured and _within("reviewed", shown.marked.marks, at, series.bucket_s),
+            "excluded": measured and _within("exclusions", shown.marked.marks, at, series.bucket_s),
+        }
+
+
+def _within(layer: str, marks: list[Mark], at: datetime, seconds: float) -> bool:
+    until = at + timedelta(seconds=seconds)
+    return any(
+        mark.layer == layer and mark.at < until and mark.until is not None and mark.until > at
+        for mark in marks
+    )
+
+
+# What a file says of an interval, the strongest first: the levels in it stay as they are.
+JUDGEMENTS = {"suspect": "suspect", "excluded": "exclusions", "reviewed": "reviewed"}
+
+
+def _judged(measured: bool, marks: list[Mark], at: datetime, seconds: float) -> str:
+    if not measured:
+        return "missing"
+    found = (word for word, layer in JUDGEMENTS.items() if _within(layer, marks, at, seconds))
+    return next(found, "valid")
+
+
+def levels_csv(request: HttpRequest, slug: str, serial: str) -> HttpResponseBase:
+    """What the chart shows as CSV in the vendor's names and UTC; ?rows=recorded gives every stored measurement."""
+    shown = shown_levels(request, serial)
+    if shown.asked.error:
+        return HttpResponse(shown.asked.error, status=400, content_type="text/plain; charset=utf-8")
+    recorded = request.GET.get("rows") == "recorded"
+    # The rows that are shown are read now: the request's own scope is closed by the time that lines are asked for.
+    lines = _recorded_lines(shown) if recorded else _shown_lines(shown, list(_rows(shown)))
+    window = shown.asked.window
+    stretch = f"{window.start:%Y%m%dT%H%MZ}-{window.end:%Y%m%dT%H%MZ}"
+    # A serial is whatever MyCirrus says: nothing of it may end the header's quotes.
+    safe = "".join(each if each.isascii() and each.isalnum() else "-" for each in serial)
+    name = f"{safe}-levels-{'recorded-' if recorded else ''}{stretch}.csv"
+    return StreamingHttpResponse(
+        lines,
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+    )
+
+
+class _Line:
+    """Where a CSV writer writes to: it hands the line back."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _shown_lines(shown: Shown, rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Validity: valid, suspect (R10, R12, R14), excluded (touched by an event set aside), reviewed (R12's exception:
+    a named person took it out of doubt) or missing.
+
+    Coverage is in percent of the interval (R9).
+    """
+    write = csv.writer(_Line(), lineterminator="\n").writerow
+    aggregates = [*VALUES, "LAeqLowest", "LAeqHighest"]
+    yield write(["instrument", "startTime", "duration", *aggregates, *PERCENTILES, "coverage", "validity"])
+    serial, seconds = shown.instrument.serial, shown.series.bucket_s
+    for row in rows:
+        values = [*(row[name] for name in VALUES), row["lowest"], row["highest"]]
+        values += [row["by_name"].get(name) for name in PERCENTILES]
+        judged = _judged(row["measured"], shown.marked.marks, row["at"], seconds)
+        yield write(
+            [serial, utc_text(row["at"]), seconds]
+            + ["" if value is None else round(value, 2) for value in values]
+            + [round(row["coverage"], 1), judged]
+        )
+
+
+def _recorded_lines(shown: Shown) -> Iterator[str]:
+    """Every stored measurement of the stretch with all its values, a page in memory at a time."""
+    window, instrument = shown.asked.window, shown.instrument
+    write = csv.writer(_Line(), lineterminator="\n").writerow
+    names = columns("noise")
+    place, flags = names.index("LAeq"), names.index(IMPOSSIBLE)
+    yield write([*names, "coverage", "validity"])
+    with organisation_scope(instrument.organisation_id):
+        rows = export_rows(resource="noise", start=window.start, end=window.end, serials=[instrument.serial])
+        for row in rows:
+            at, seconds = row[1], row[2] or shown.period_s or 60
+            measured = row[place] is not None
+            marks = shown.marked.marks
+            judged = "impossible" if row[flags] else _judged(measured, marks, at, seconds)
+            yield write([*map(csv_value, row), 100 if measured else 0, judged])

@@ -1,0 +1,247 @@
+"""Sites: the list, one place with its monitors and their history, its photo, and the forms that change them."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.db.models import Q
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from cirrusweb.htmx import render
+from instruments.access import organisation_for, person_for, require_role, site_for
+from instruments.models import Deployment, Instrument, Role, Site
+from instruments.photos import photo_path, site_photo_set
+from instruments.site_forms import DeployForm, DeploymentForm, SiteForm
+from instruments.sites import (
+    deployment_correct,
+    deployment_remove,
+    deployment_start,
+    site_remove,
+    site_save,
+)
+from monitoring.cells import tile_markup
+from monitoring.conditions import LOOKS
+from monitoring.positions import Position, is_placed, map_of
+from monitoring.tiles import Tile, tile_of
+
+PER_PAGE = 60
+# Of a site's past: more than anybody has moved instruments, few enough for a page.
+MOST_PAST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SiteCard:
+    """A site of the list with the monitors that stand there now, the worst first."""
+
+    site: Site
+    tiles: list[Tile]
+
+    @property
+    def attention(self) -> int:
+        """How many of them need it."""
+        return sum(tile.look.needs_attention for tile in self.tiles)
+
+
+def _standing(sites: list[Site]) -> dict[int, list[Tile]]:
+    """The tiles of what stands at ``sites`` now, the worst first. One query."""
+    now = timezone.now()
+    found: dict[int, list[Tile]] = {site.pk: [] for site in sites}
+    instruments = (
+        Instrument.objects.with_deployment(now).select_related("status").filter(deployed__site__in=sites)
+    )
+    for instrument in instruments:
+        found[instrument.deployed.site_id].append(tile_of(instrument, now))
+    for tiles in found.values():
+        tiles.sort(key=lambda tile: (tile.state.severity, tile.instrument.name, tile.instrument.serial))
+    return found
+
+
+@require_safe
+def sites_page(request: HttpRequest, slug: str) -> HttpResponse:
+    """All sites by name; ``?text=`` searches names and addresses."""
+    text = request.GET.get("text", "").replace("\0", "").strip()
+    sites = Site.objects.all()
+    if text:
+        sites = sites.filter(Q(name__icontains=text) | Q(address__icontains=text))
+    page = Paginator(sites, PER_PAGE).get_page(request.GET.get("page"))
+    shown = list(page)
+    tiles = _standing(shown)
+    context = {
+        "organisation": organisation_for(request),
+        "cards": [SiteCard(site, tiles[site.pk]) for site in shown],
+        "page": page,
+        "text": text,
+        "query": urlencode({"text": text}) if text else "",
+        "can_act": request.membership.can_act,  # type: ignore[attr-defined]
+    }
+    return render(request, "monitoring/sites.html", context)
+
+
+@require_safe
+def site_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """One place: what stands there, what stood there, and what it is like."""
+    site, now = site_for(request, pk), timezone.now()
+    rows = list(
+        Deployment.objects.filter(site=site).select_related("instrument").order_by("-start_at")[:MOST_PAST]
+    )
+    standing = _standing([site])[site.pk]
+    context = {
+        "organisation": organisation_for(request),
+        "site": site,
+        **_map(site, standing, slug),
+        "tiles": [tile_markup(tile, slug=slug, now=now) for tile in standing],
+        "deployments": rows,
+        "now": now,
+        "can_act": request.membership.can_act,  # type: ignore[attr-defined]
+    }
+    return render(request, "monitoring/site.html", context)
+
+
+def _map(site: Site, tiles: list[Tile], slug: str) -> dict[str, Any]:
+    """Where exactly the monitors stand; one without a fix of its own stands where the site is said to be."""
+    placed = []
+    for tile in tiles:
+        each = tile.instrument
+        own = is_placed(each.latitude, each.longitude)
+        latitude, longitude = (each.latitude, each.longitude) if own else (site.latitude, site.longitude)
+        if latitude is not None and longitude is not None:
+            placed.append(Position(each.serial, each.name, latitude, longitude, tile.state))
+    drawn = map_of(placed)
+    here = f"{reverse('monitoring:fleet', args=[slug])}?{urlencode({'view': 'table', 'site': site.pk})}"
+    marks = drawn.marks if drawn else ()
+    return {"map": drawn, "marks": [(mark, LOOKS[mark.state], here) for mark in marks]}
+
+
+@require_safe
+def site_photo(request: HttpRequest, slug: str, pk: int) -> HttpResponseBase:
+    """The photo, to members alone; its address changes with it, so that a browser may keep it."""
+    path = photo_path(site_for(request, pk))
+    if path is None or not path.is_file():
+        raise Http404
+    headers = {"Cache-Control": "private, max-age=31536000, immutable"}
+    return FileResponse(path.open("rb"), content_type="image/jpeg", headers=headers)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_role(Role.MEMBER)
+def site_add(request: HttpRequest, slug: str) -> HttpResponse:
+    """A new site."""
+    return _site_form(request, Site(organisation=organisation_for(request)))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_role(Role.MEMBER)
+def site_edit(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Change what is said of a site."""
+    return _site_form(request, site_for(request, pk))
+
+
+def _site_form(request: HttpRequest, site: Site) -> HttpResponse:
+    organisation, name = organisation_for(request), site.name
+    posted: Any = (request.POST, request.FILES) if request.method == "POST" else ()
+    form = SiteForm(*posted, instance=site, zone=organisation.timezone)
+    if posted and form.is_valid():
+        photo = form.cleaned_data["photo"]
+        changed = [field for field in form.changed_data if field in form.Meta.fields]
+        with transaction.atomic():
+            site_save(site=site, changed=changed, actor=person_for(request))
+            if photo or form.cleaned_data.get("remove_photo"):
+                site_photo_set(site=site, photo=photo, actor=person_for(request))
+        messages.success(request, _("Saved."))
+        return redirect("monitoring:site", slug=organisation.slug, pk=site.pk)
+    context = {"organisation": organisation, "site": site, "name": name, "form": form}
+    return render(request, "monitoring/site_form.html", context, status=422 if form.errors else None)
+
+
+@require_POST
+@require_role(Role.MEMBER)
+def site_end(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Remove a site at which nothing ever stood."""
+    site = site_for(request, pk)
+    try:
+        site_remove(site=site, actor=person_for(request))
+    except ValidationError as refusal:
+        messages.error(request, " ".join(refusal.messages))
+        return redirect("monitoring:site", slug=slug, pk=pk)
+    messages.success(request, _("%(site)s is removed.") % {"site": site.name})
+    return redirect("monitoring:sites", slug=slug)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_role(Role.MEMBER)
+def site_deploy(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Let an instrument stand at a site; ``?of=`` names it by its serial number."""
+    site = site_for(request, pk)
+    initial = {"serial": request.GET.get("of", ""), "start_at": timezone.localtime().replace(second=0)}
+    form = DeployForm(
+        request.POST if request.method == "POST" else None,
+        initial=initial,
+        zone=timezone.get_current_timezone_name(),
+    )
+    if request.method == "POST" and form.is_valid():
+        told = form.cleaned_data
+        try:
+            made = deployment_start(
+                instrument=told["serial"],
+                site=site,
+                start_at=told["start_at"],
+                end_at=told["end_at"],
+                note=told["note"],
+                actor=person_for(request),
+            )
+        except ValidationError as refusal:
+            form.refuse(refusal)
+        else:
+            words = {"instrument": made.instrument, "site": site.name}
+            messages.success(request, _("%(instrument)s stands at %(site)s.") % words)
+            return redirect("monitoring:site", slug=slug, pk=pk)
+    context = {"organisation": organisation_for(request), "site": site, "form": form}
+    return render(request, "monitoring/site_deploy.html", context, status=422 if form.errors else None)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_role(Role.MEMBER)
+def deployment_edit(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Correct when a deployment began or ended, end it, or take it back."""
+    organisation = organisation_for(request)
+    found = Deployment.objects.filter(pk=pk).select_related("instrument", "site__organisation").first()
+    if found is None:
+        raise Http404
+    if found.site.zone is not None:
+        timezone.activate(found.site.zone)
+    back = redirect("monitoring:site", slug=slug, pk=found.site_id)
+    if request.method == "POST" and "remove" in request.POST:
+        deployment_remove(deployment=found, actor=person_for(request))
+        messages.success(request, _("Taken back. Its data belong to no site any more."))
+        return back
+    form = DeploymentForm(
+        request.POST if request.method == "POST" else None,
+        instance=found,
+        zone=timezone.get_current_timezone_name(),
+    )
+    if request.method == "POST" and form.is_valid():
+        told = form.cleaned_data
+        try:
+            deployment_correct(
+                deployment=found,
+                start_at=told["start_at"],
+                end_at=told["end_at"],
+                note=told["note"],
+                actor=person_for(request),
+            )
+        except ValidationError as refusal:
+            form.refuse(refusal)
+        else:
+            messages.success(request, _("Saved. What was measured then belongs to this site accordingly."))
+            return back
+    context = {"organisation": organisation, "deployment": found, "form": form}
+    return render(request, "monitoring/deployment.html", context, status=422 if form.errors else None)

@@ -1,0 +1,224 @@
+// What makes the plain pages lively: colours, menus, copying, growing ages, and manners for htmx. No page needs it to work.
+//
+//   data-relative              on <time datetime>: its age, kept growing
+//   data-old-from="instant"    from then on a newest value is no longer the present one: gets the class is-old
+//   data-copy="text"           on a button: copies the text
+//   data-choose-all="name"     on a button: ticks every box of that name, or none where all are ticked
+//   data-menu                  on <details>: closes on Escape, on a click elsewhere, and when another opens
+//   data-tab="words"           on what htmx swaps in: begins the title of the tab, which is all that is seen of a page left open
+//   data-announce="words"      on what htmx swaps in: read out politely when the words differ from those before
+//   hx-trigger="every 15s, wake"   polling that rests in a hidden tab and catches up when it is seen again
+//   fires "themechange" on document when the colours change
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const byId = (id) => document.getElementById(id);
+
+  // --- Colours
+
+  function storedTheme() {
+    try {
+      return localStorage.getItem("theme") ?? "system";
+    } catch {
+      return root.dataset.theme ?? "system";
+    }
+  }
+
+  function showTheme(choice) {
+    if (choice === "system") delete root.dataset.theme;
+    else root.dataset.theme = choice;
+    for (const button of document.querySelectorAll("[data-theme-choice]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.themeChoice === choice));
+    }
+    document.dispatchEvent(new CustomEvent("themechange"));
+  }
+
+  function chooseTheme(choice) {
+    try {
+      if (choice === "system") localStorage.removeItem("theme");
+      else localStorage.setItem("theme", choice);
+    } catch {
+      // The choice then lasts as long as the page.
+    }
+    showTheme(choice);
+  }
+
+  for (const query of ["(prefers-color-scheme: dark)", "print"]) {
+    matchMedia(query).addEventListener("change", () => document.dispatchEvent(new CustomEvent("themechange")));
+  }
+  addEventListener("storage", (event) => {
+    if (event.key === "theme") showTheme(event.newValue ?? "system");
+  });
+  showTheme(storedTheme());
+
+  // --- Clicks: colours, copying, menus
+
+  async function copy(button) {
+    const words = button.querySelector("span") ?? button;
+    const before = words.textContent;
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+    } catch {
+      // Clipboard access is refused on plain http: select the text, so that one keystroke is left to do.
+      const source = button.previousElementSibling;
+      if (source) getSelection().selectAllChildren(source);
+      return;
+    }
+    words.textContent = button.dataset.copied;
+    announce(button.dataset.copied);
+    setTimeout(() => (words.textContent = before), 2000);
+  }
+
+  document.addEventListener("click", (event) => {
+    const theme = event.target.closest("[data-theme-choice]");
+    if (theme) chooseTheme(theme.dataset.themeChoice);
+    const copier = event.target.closest("[data-copy]");
+    if (copier) copy(copier);
+    const chooser = event.target.closest("[data-choose-all]");
+    if (chooser) {
+      const boxes = [...document.getElementsByName(chooser.dataset.chooseAll)];
+      const all = boxes.every((box) => box.checked);
+      for (const box of boxes) box.checked = !all;
+    }
+    for (const menu of document.querySelectorAll("details[data-menu][open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    const menu = document.querySelector("details[data-menu][open]");
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+
+  // --- Ages
+
+  const ages = new Intl.RelativeTimeFormat(root.lang || "en", { numeric: "always" });
+  const STEPS = [
+    [60, "second", 1],
+    [3600, "minute", 60],
+    [86400, "hour", 3600],
+    [Infinity, "day", 86400],
+  ];
+
+  function grow() {
+    for (const time of document.querySelectorAll("time[data-relative]")) {
+      const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
+      const [, unit, length] = STEPS.find(([below]) => Math.abs(seconds) < below);
+      time.textContent = ages.format(Math.trunc(seconds / length), unit);
+    }
+    for (const value of document.querySelectorAll("[data-old-from]")) {
+      value.classList.toggle("is-old", Date.now() > Date.parse(value.dataset.oldFrom));
+    }
+  }
+  setInterval(grow, 20_000);
+
+  // --- A table that is wider than its place can be scrolled with the keyboard, too
+
+  function reach() {
+    for (const wrap of document.querySelectorAll(".table-wrap")) {
+      if (wrap.scrollWidth > wrap.clientWidth) wrap.tabIndex = 0;
+      else wrap.removeAttribute("tabindex");
+    }
+  }
+  addEventListener("resize", reach);
+  reach();
+
+  // --- The live region, and the connection
+
+  const announced = new Map();
+
+  // Each region for itself: two that take turns at being swapped would otherwise repeat themselves for ever.
+  function announce(words, of = "") {
+    const region = byId("live");
+    if (!region || !words || words === announced.get(of)) return;
+    announced.set(of, words);
+    region.textContent = words;
+  }
+
+  let goodAt = new Date();
+
+  function connected(good) {
+    const banner = byId("connection");
+    if (!banner) return;
+    if (good) {
+      goodAt = new Date();
+      banner.hidden = true;
+    } else if (banner.hidden) {
+      const since = byId("connection-since");
+      since.dateTime = goodAt.toISOString();
+      since.textContent = goodAt.toLocaleTimeString(root.lang || "en", { hour: "2-digit", minute: "2-digit" });
+      banner.hidden = false;
+    }
+  }
+  addEventListener("offline", () => connected(false));
+
+  // --- htmx
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const cause = event.detail.requestConfig?.triggeringEvent;
+    if (document.hidden && !cause) event.preventDefault();
+  });
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden || !window.htmx) return;
+    for (const poller of document.querySelectorAll('[hx-trigger*="wake"]')) htmx.trigger(poller, "wake");
+  });
+
+  document.addEventListener("htmx:sendError", () => connected(false));
+  document.addEventListener("htmx:timeout", () => connected(false));
+  document.addEventListener("htmx:responseError", (event) => {
+    const status = event.detail.xhr.status;
+    if (status === 401 || status === 404 || status === 410) location.reload();
+    else if (status >= 500) connected(false);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.successful) connected(true);
+  });
+
+  // A swap must not throw the keyboard back to the top of the page: remember where it was, find the same place again.
+  // Nor may it close what the reader has opened, or untick what is chosen.
+  let focused = null;
+  let opened = [];
+  let ticked = [];
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const at = document.activeElement;
+    focused = null;
+    ticked = [...event.detail.target.querySelectorAll("td [type=checkbox]:checked")].map((box) => [box.name, box.value]);
+    opened = [...event.detail.target.querySelectorAll("details[id][open]")].map((details) => details.id);
+    if (!event.detail.shouldSwap || !event.detail.target.contains(at) || at === document.body) return;
+    const marks = ["href", "name", "value", "data-key"].filter((name) => at.hasAttribute(name));
+    const same = marks.map((name) => `[${name}="${CSS.escape(at.getAttribute(name))}"]`).join("");
+    focused = { id: at.id, selector: same && at.localName + same, target: event.detail.target.id };
+  });
+
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const id of opened.splice(0)) byId(id)?.setAttribute("open", "");
+    for (const [name, value] of ticked.splice(0)) {
+      const box = [...document.getElementsByName(name)].find((each) => each.value === value);
+      if (box) box.checked = true;
+    }
+  });
+
+  document.addEventListener("htmx:afterSettle", () => {
+    grow();
+    reach();
+    for (const region of document.querySelectorAll("[data-announce]")) announce(region.dataset.announce, region.id);
+    const tab = document.querySelector("[data-tab]");
+    if (tab) document.title = [tab.dataset.tab, ...document.title.split(" · ").slice(1)].join(" · ");
+    if (!focused) return;
+    const { id, selector, target } = focused;
+    focused = null;
+    if (document.activeElement && document.activeElement !== document.body) return;
+    const region = target && byId(target);
+    let place = (id && byId(id)) || (selector && (region ?? document).querySelector(selector));
+    if (!place && region) {
+      place = region;
+      place.tabIndex = -1;
+    }
+    place?.focus({ preventScroll: true });
+  });
+})();

@@ -1,0 +1,314 @@
+// How a reader moves in a chart: drag, buttons and keys change the stretch of time, every point can be read, and what is
+// shown can be taken away as a picture or a link. It draws nothing itself: chart.js does, when the stretch changes.
+//
+//   data-chart-explore              on a chart: it can be read point by point and takes keys
+//   data-chart-readout="id"         where a point of chart id is told; data-chart-legend="id" its checkboxes (value: line or layer)
+//   <a data-chart-move="earlier" data-chart-for="id">   or later, closer, wider
+//   data-chart-form                 a form with from and to; data-chart-here on a link and the copy button beside it
+//   <button data-chart-png="id">    the picture, with the title of data-title
+//   <a data-chart-bands="Third">    other bands for the charts whose data-query has bands
+//   data-chart-at                   on a chart that shows one instant: the one that was read last, ?at= in the address
+(() => {
+  "use strict";
+  const MINUTE = 60_000;
+  const [CLOSEST, LONGEST] = [10 * MINUTE, 732 * 1440 * MINUTE];
+  const { charts, show, load, draw, addressWith, CONFIG } = window.CirrusChart;
+  const places = new Map();
+  let waiting;
+
+  const named = (name, id) => document.querySelector(`[data-chart-${name}="${CSS.escape(id)}"]`);
+
+  // --- Moving
+
+  function bounds(element) {
+    const { data, asked } = charts.get(element);
+    return asked ?? (data && { start: data.start, end: data.end });
+  }
+
+  function moved(bounds, how) {
+    const span = bounds.end - bounds.start;
+    const middle = (bounds.start + bounds.end) / 2;
+    const limit = Math.max(Date.now(), bounds.end);
+    const steps = { earlier: [-span / 2, span], later: [span / 2, span], closer: [0, span / 2], wider: [0, span * 2] };
+    const [by, wished] = steps[how];
+    const length = Math.min(Math.max(wished, CLOSEST), LONGEST);
+    const end = Math.min(middle + by + length / 2, limit);
+    return { start: end - length, end };
+  }
+
+  function go(element, { start, end }) {
+    const span = Math.min(Math.max(end - start, CLOSEST), LONGEST);
+    const middle = (start + end) / 2;
+    const wanted = span === end - start ? { start, end } : { start: middle - span / 2, end: middle + span / 2 };
+    // Keys come faster than answers: each goes on from where the one before wanted to be.
+    charts.get(element).asked = wanted;
+    clearTimeout(waiting);
+    waiting = setTimeout(() => show(CirrusTime.fixed(wanted.start, wanted.end)), 150);
+  }
+
+  function leader() {
+    return [...charts.keys()].find((element) => element.dataset.window !== undefined);
+  }
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-chart-move]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    const element = document.getElementById(link.dataset.chartFor) ?? leader();
+    const from = element && bounds(element);
+    if (!from) return;
+    event.preventDefault();
+    go(element, moved(from, link.dataset.chartMove));
+  });
+
+  document.addEventListener("chart:window", ({ detail: { query } }) => {
+    clearTimeout(waiting);
+    // A range, or the way back: what was wanted before is wanted no more.
+    for (const chart of charts.values()) {
+      if (chart.asked && CirrusTime.fixed(chart.asked.start, chart.asked.end) !== query) chart.asked = undefined;
+    }
+  });
+
+  document.addEventListener("chart:failed", (event) => {
+    tell(event.target, CirrusTime.say("kept"));
+  });
+
+  // --- Reading a point
+
+  function tell(element, words) {
+    const place = named("readout", element.id);
+    if (place) place.textContent = words;
+  }
+
+  function wordsAt(data, index, offset) {
+    const line = data.traces[0];
+    const start = line.x0 + index * line.dx;
+    const told = data.traces
+      .filter((trace) => trace.y && isSeen(trace))
+      .map((trace) => `${trace.name} ${trace.y[index] == null ? CirrusTime.say("none") : `${trace.y[index].toFixed(trace.places ?? 1)} ${trace.unit}`}`);
+    if (data.covered) told.push(CirrusTime.say("covered", Math.round(data.covered[index] * 100)));
+    for (const mark of data.marks ?? []) {
+      if (mark.at < start + line.dx && (mark.until ?? mark.at) >= start) told.push(mark.label);
+    }
+    return `${CirrusTime.interval(start, line.dx, offset.shift)} (${offset.name}): ${told.join(", ")}.`;
+  }
+
+  function isSeen(trace) {
+    return document.querySelector(`[data-chart-legend] input[value="${CSS.escape(trace.id ?? "")}"]`)?.checked ?? !trace.hidden;
+  }
+
+  function read(element, index) {
+    const { data, offset } = charts.get(element);
+    const line = data?.traces[0];
+    if (!line?.y) return;
+    const last = line.y.length - 1;
+    const place = Math.min(Math.max(index, 0), last);
+    places.set(element, place);
+    tell(element, wordsAt(data, place, offset));
+    const plot = element.querySelector(".chart-plot");
+    const points = data.traces.map((trace, curve) => ({ trace, curve })).filter(({ trace }) => trace.y && trace.y[place] != null && isSeen(trace));
+    if (points.length) Plotly.Fx.hover(plot, points.map(({ curve }) => ({ curveNumber: curve, pointNumber: place })), ["xy"]);
+    else Plotly.Fx.unhover(plot);
+  }
+
+  function instantOf(element) {
+    const line = charts.get(element).data.traces[0];
+    return line.x0 + (places.get(element) ?? line.y.length - 1) * line.dx;
+  }
+
+  // --- The instant that the spectrum is of
+
+  function pick(at, { push = true } = {}) {
+    if (!document.querySelector("[data-chart-at]")) return;
+    const text = at === undefined ? "" : CirrusTime.address(at);
+    const address = new URL(location.href);
+    if (text) address.searchParams.set("at", text);
+    if (push) history.pushState(null, "", address.href.replaceAll("%3A", ":"));
+    for (const element of document.querySelectorAll("[data-chart-at]")) {
+      const query = new URLSearchParams(element.dataset.query);
+      if ((query.get("at") ?? "") === text) continue;
+      if (text) query.set("at", text);
+      else query.delete("at");
+      element.dataset.query = query.toString();
+      load(element);
+    }
+  }
+
+  addEventListener("popstate", () => {
+    const at = new URLSearchParams(location.search).get("at");
+    pick(at ? Date.parse(at) : undefined, { push: false });
+  });
+
+  function onKey(event) {
+    const element = event.currentTarget;
+    if (event.target !== element || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { data } = charts.get(element);
+    const line = data?.traces[0];
+    if (!line?.y) return;
+    const now = places.get(element) ?? line.y.length;
+    const step = event.shiftKey ? 10 : 1;
+    const acts = {
+      ArrowLeft: () => read(element, now - step),
+      ArrowRight: () => read(element, now + step),
+      Home: () => read(element, 0),
+      End: () => read(element, line.y.length - 1),
+      PageUp: () => go(element, moved(bounds(element), "earlier")),
+      PageDown: () => go(element, moved(bounds(element), "later")),
+      "+": () => go(element, around(element)),
+      "=": () => go(element, around(element)),
+      "-": () => go(element, moved(bounds(element), "wider")),
+      0: () => show(charts.get(element).first),
+      Enter: () => pick(instantOf(element)),
+    };
+    if (!acts[event.key]) return;
+    event.preventDefault();
+    acts[event.key]();
+  }
+
+  // Closer around the point that is being read, which stays where it is; around the middle where none is.
+  function around(element) {
+    const { start, end } = bounds(element);
+    const place = places.has(element) ? instantOf(element) : (start + end) / 2;
+    const within = Math.min(Math.max(place, start), end);
+    return { start: within - (within - start) / 2, end: within + (end - within) / 2 };
+  }
+
+  // --- Every drawing
+
+  function onPlot(element, plot) {
+    const instant = (text) => CirrusTime.instant(text, charts.get(element).offset.shift);
+    plot.on("plotly_relayout", (change) => {
+      const [start, end] = change["xaxis.range"] ?? [change["xaxis.range[0]"], change["xaxis.range[1]"]];
+      if (start === undefined || end === undefined) return;
+      go(element, { start: instant(start), end: instant(end) });
+    });
+    plot.on("plotly_doubleclick", () => show(charts.get(element).first));
+    plot.on("plotly_click", ({ points }) => {
+      const line = charts.get(element).data.traces[0];
+      const at = instant(points[0].x);
+      if (element.dataset.chartExplore !== undefined) read(element, Math.round((at - line.x0) / line.dx));
+      pick(at);
+    });
+  }
+
+  document.addEventListener("chart:drawn", (event) => {
+    const element = event.target;
+    const { plot, data, offset } = event.detail;
+    const chart = charts.get(element);
+    if (element.dataset.window === undefined) return;
+    chart.first ??= element.dataset.window;
+    // To the second, as an address has it.
+    if (chart.asked && Math.abs(chart.asked.end - data.end) < 1000 && Math.abs(chart.asked.start - data.start) < 1000) chart.asked = undefined;
+    if (!chart.moves) {
+      chart.moves = true;
+      onPlot(element, plot);
+      if (element.dataset.chartExplore !== undefined) {
+        element.tabIndex = 0;
+        element.addEventListener("keydown", onKey);
+      }
+    }
+    places.delete(element);
+    if (element === leader()) follow(element, data, offset);
+    const legend = named("legend", element.id);
+    for (const input of legend?.querySelectorAll("input[data-recorded]") ?? []) {
+      input.disabled = !data.traces.some((trace) => trace.id === input.value);
+    }
+  });
+
+  // What says which stretch is shown, and leads to it.
+  function follow(element, data) {
+    const here = addressWith(location.href, CirrusTime.fixed(data.start, data.end));
+    for (const place of document.querySelectorAll("[data-chart-here]")) {
+      if (place.href) place.href = here;
+      else place.dataset.copy = here;
+    }
+    for (const link of document.querySelectorAll("a[data-chart-move]")) {
+      const { start, end } = moved(data, link.dataset.chartMove);
+      link.href = addressWith(location.href, CirrusTime.fixed(start, end));
+    }
+    for (const form of document.querySelectorAll("[data-chart-form]")) {
+      if (form.contains(document.activeElement)) continue;
+      form.elements.from.value = CirrusTime.local(data.start, data.zone);
+      form.elements.to.value = CirrusTime.local(data.end, data.zone);
+    }
+  }
+
+  // --- Lines and layers
+
+  document.addEventListener("change", (event) => {
+    const legend = event.target.closest("[data-chart-legend]");
+    const element = legend && document.getElementById(legend.dataset.chartLegend);
+    if (!element || !charts.has(element)) return;
+    const inputs = [...legend.querySelectorAll("input")];
+    const address = new URL(location.href);
+    if (inputs.every((input) => input.checked === input.defaultChecked && !address.searchParams.has("lines"))) address.searchParams.delete("lines");
+    else address.searchParams.set("lines", inputs.filter((input) => input.checked).map((input) => input.value).join(" "));
+    history.replaceState(null, "", address.href.replaceAll("%3A", ":"));
+    draw(element);
+  });
+
+  // --- Bands: octaves or third octaves for all charts of spectra
+
+  function chooseBands(bands, { push = true } = {}) {
+    const address = new URL(location.href);
+    address.searchParams.set("bands", bands);
+    if (push) history.pushState(null, "", address.href.replaceAll("%3A", ":"));
+    for (const link of document.querySelectorAll("[data-chart-bands]")) {
+      if (link.dataset.chartBands === bands) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
+    for (const element of charts.keys()) {
+      const query = new URLSearchParams(element.dataset.query);
+      if (!query.has("bands") || query.get("bands") === bands) continue;
+      query.set("bands", bands);
+      element.dataset.query = query.toString();
+      load(element);
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-chart-bands]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    if (link.getAttribute("aria-current") !== "true") chooseBands(link.dataset.chartBands);
+  });
+
+  const firstBands = document.querySelector("[data-chart-bands][aria-current]")?.dataset.chartBands;
+  addEventListener("popstate", () => {
+    if (firstBands) chooseBands(new URLSearchParams(location.search).get("bands") ?? firstBands, { push: false });
+  });
+
+  // --- Taking it away
+
+  async function picture(button) {
+    const element = document.getElementById(button.dataset.chartPng);
+    const chart = charts.get(element);
+    if (!chart?.data) return;
+    const plot = element.querySelector(".chart-plot");
+    const colours = CirrusFigure.palette();
+    const stretch = CirrusTime.interval(chart.data.start, chart.data.end - chart.data.start, chart.offset.shift);
+    const days = chart.data.end - chart.data.start >= 1440 * MINUTE;
+    const last = CirrusTime.interval(chart.data.end, 0, chart.offset.shift).split(" – ")[0];
+    const told = days ? `${CirrusTime.interval(chart.data.start, 0, chart.offset.shift).split(" – ")[0]} – ${last}` : stretch;
+    const title = CirrusFigure.plain(element.dataset.title ?? element.dataset.label);
+    // A title of its own for the time: Plotly styles small print inside a text, and the page's policy refuses that.
+    const subtitle = { text: `${told}, ${chart.data.zone} (${chart.offset.name})`, font: { size: 13, color: colours["chart-axis"] } };
+    const layout = {
+      ...plot.layout,
+      title: { text: title, subtitle, x: 0.02, font: { size: 18, color: colours.ink } },
+      margin: { ...plot.layout.margin, t: 96, l: 64, b: 70 },
+      paper_bgcolor: colours.surface,
+      plot_bgcolor: colours.surface,
+      showlegend: true,
+    };
+    const url = await Plotly.toImage({ data: plot.data, layout, config: CONFIG }, { format: "png", width: 1200, height: 640, scale: 2 });
+    const link = document.createElement("a");
+    link.href = url;
+    link.download = `${element.dataset.file ?? element.id}.png`;
+    link.click();
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-chart-png]");
+    if (button) picture(button);
+  });
+})();

@@ -1,0 +1,273 @@
+"""Every page, light and dark, desktop and phone: axe finds nothing, nothing scrolls sideways, nothing is refused."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Page
+
+from instruments.models import ApiKey, Deployment, Membership, User
+from instruments.tenancy import organisation_scope
+from monitoring.models import AudioRecording, Calibration, HistoryState
+from tests.conftest import People, make_key
+from tests.e2e.chats import channels
+from tests.e2e.conftest import DESKTOP, PHONE, Visit
+from tests.e2e.fleets import (
+    certificates,
+    checks,
+    drifting,
+    events,
+    every_state,
+    impossible,
+    incident,
+    levels,
+    places,
+    spectra,
+    targets,
+    telemetry,
+    wishes,
+)
+from tests.e2e.happenings import happenings, history
+from webhooks.models import Delivery
+
+AXE = Path(__file__).parent / "vendor" / "axe-core-4.14.1" / "axe.min.js"
+FINDINGS = """async () => {
+  const found = await axe.run(document, { resultTypes: ["violations"] });
+  return found.violations.map((one) => `${one.id}: ${one.help} ` +
+    one.nodes.slice(0, 3).map((node) => `${node.target.join(" ")} ${node.html.slice(0, 160)}`).join(" | "));
+}"""
+
+# The organisation's own, by URL name; the rest of the arguments beside the slug.
+PAGES: list[tuple[str, dict[str, Any]]] = [
+    ("monitoring:fleet", {}),
+    ("monitoring:instrument", {"serial": "QT000001"}),
+    ("monitoring:instrument", {"serial": "QT000002"}),
+    ("monitoring:instrument", {"serial": "AQ000008"}),
+    ("monitoring:levels-table", {"serial": "QT000001"}),
+    ("monitoring:spectrum", {"serial": "QT000001"}),
+    ("monitoring:health", {}),
+    ("monitoring:calibrations", {"serial": "QT000001"}),
+    ("monitoring:sics", {"serial": "QT000001"}),
+    ("monitoring:sics", {"serial": "QT000007"}),
+    ("monitoring:actions", {"serial": "QT000001"}),
+    ("monitoring:act-sic", {"serial": "QT000001"}),
+    ("monitoring:act-calibration", {"serial": "QT000002"}),
+    ("monitoring:act-rename", {"serial": "QT000001"}),
+    ("monitoring:sites", {}),
+    ("monitoring:site", {"pk": "site"}),
+    ("monitoring:site-add", {}),
+    ("monitoring:site-edit", {"pk": "site"}),
+    ("monitoring:site-deploy", {"pk": "site"}),
+    ("monitoring:deployment", {"pk": "deployment"}),
+    ("monitoring:checks-calibrations", {}),
+    ("monitoring:checks-sics", {}),
+    ("monitoring:checks-certificates", {}),
+    ("monitoring:checks-tolerances", {}),
+    ("monitoring:checks-calendar", {}),
+    ("monitoring:certificate-add", {}),
+    ("monitoring:sic-baseline", {"serial": "QT000007"}),
+    ("monitoring:doubt-review", {"serial": "QT000001", "found": "moved"}),
+    ("monitoring:activity", {}),
+    ("monitoring:record", {}),
+    ("monitoring:events", {}),
+    ("monitoring:event-detail", {"pk": "event"}),
+    ("monitoring:event-detail", {"pk": "bare"}),
+    ("monitoring:event-causes", {}),
+    ("monitoring:recordings", {}),
+    ("monitoring:recording-detail", {"pk": "recording"}),
+    ("monitoring:histories", {"serial": "QT000001"}),
+    ("monitoring:history-detail", {"pk": "history"}),
+    ("monitoring:history-detail", {"pk": "going"}),
+    ("monitoring:channels", {}),
+    ("monitoring:channel", {"pk": "slack"}),
+    ("monitoring:channel", {"pk": "teams"}),
+    ("monitoring:channel-add", {}),
+    ("monitoring:channel-edit", {"pk": "webhook"}),
+    ("monitoring:channel-remove", {"pk": "teams"}),
+    ("monitoring:notifications", {}),
+    ("monitoring:alerts", {}),
+    ("monitoring:incident", {"pk": "incident"}),
+    ("monitoring:alert-rule-add", {}),
+    ("monitoring:alert-rules", {}),
+    ("monitoring:alert-settings", {}),
+    ("webhooks:inbox", {}),
+    ("webhooks:delivery-detail", {"pk": "delivery"}),
+    ("webhooks:subscriptions", {}),
+    ("webhooks:registration", {}),
+    ("start", {}),
+    ("instruments:keys", {}),
+    ("instruments:key-add", {}),
+    ("instruments:key-rotate", {"pk": "key"}),
+    ("instruments:key-revoke", {"pk": "key"}),
+    ("instruments:people", {}),
+    ("instruments:organisation-settings", {}),
+]
+OWN = [
+    "instruments:organisations",
+    "instruments:organisation-create",
+    "account_email",
+    "account_change_password",
+    "mfa_index",
+    "mfa_activate_totp",
+    "account_logout",
+]
+OUTSIDE = ["account_login", "account_reset_password", "account_reset_password_done", "account_signup"]
+LOOKS = [(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light"), (PHONE, "dark")]
+
+
+@pytest.fixture
+def addresses(crew: People) -> list[str]:
+    """The organisation's pages, all of them with something to show."""
+    now = datetime.now(UTC)
+    key = make_key(crew.organisation)
+    made = every_state(crew.organisation, now=now)
+    failed = made["sic-failed"]
+    with organisation_scope(crew.organisation.pk):
+        ApiKey.objects.filter(pk=key.pk).update(
+            state=ApiKey.State.MISSING_SCOPE, scopes={"data.noise:read": False, "instruments:read": True}
+        )
+        failed.api_key = key
+        failed.save(update_fields=["api_key"])
+        alice = Membership.objects.get(user=crew.alice)
+        opened = incident(failed, alice, now=now)
+        delivery = Delivery.objects.create(
+            organisation=crew.organisation,
+            received_at=now,
+            signature=Delivery.Signature.VALID,
+            encoding="hex",
+            body=b'{"type": "SicFinished", "instrument": "QT000001"}',
+            digest="0" * 64,
+            type="SicFinished",
+            serial="QT000001",
+            due_at=now,
+        )
+    wishes(alice, failed, now=now)
+    impossible(failed, now=now)
+    levels(failed, now=now, hours=3, gap=(60, 80))
+    checks(failed, now=now)
+    spectra(failed, now=now)
+    telemetry(failed, now=now, hours=2, voltage_v=10.5)
+    events(failed, now=now)
+    targets(failed, now=now)
+    told_of = happenings(crew.organisation, (failed, made["measuring"]), now=now)
+    with organisation_scope(crew.organisation.pk):
+        recording = AudioRecording.objects.get()
+    ids = {
+        "delivery": delivery.pk,
+        "incident": opened.pk,
+        "key": key.pk,
+        "event": told_of[0].pk,
+        "bare": told_of[1].pk,
+        "recording": recording.pk,
+        "history": history(failed, now=now).pk,
+        "going": history(failed, now=now, state=HistoryState.OPEN).pk,
+    }
+    drifting(made["measuring"], now=now)
+    site = places(made, now=now, actor=crew.mary)
+    certificates(made, now=now)
+    with organisation_scope(crew.organisation.pk):
+        stay = Deployment.objects.filter(site=site).first()
+        moved = Calibration.objects.filter(instrument=failed).first()
+    assert stay is not None
+    assert moved is not None
+    ids |= {"site": site.pk, "deployment": stay.pk, "moved": int(moved.at.timestamp())}
+    ids |= {kind: made.pk for kind, made in channels(crew.organisation, actor=crew.alice, now=now).items()}
+    told = [
+        reverse(
+            name,
+            kwargs={"slug": "harbour", **{word: ids.get(value, value) for word, value in arguments.items()}},
+        )
+        for name, arguments in PAGES
+    ]
+    told += [
+        f"/o/harbour/compare/?{query}" for query in ("", "i=QT000001&i=QT000002", "i=QT000001&before=1d")
+    ]
+    told += ["/o/harbour/events/?name=nothing", "/o/quarry/events/"]
+    told += [
+        f"/o/harbour/?{query}"
+        for query in ("view=table", "view=map", "more=1", "state=gone", "text=nothing+like+it")
+    ]
+    told += ["/o/harbour/fleet/sic/?chosen=QT000001&chosen=AQ000008", "/o/harbour/fleet/identify/"]
+    return [
+        *told,
+        "/o/quarry/",
+        "/o/quarry/keys/",
+        "/o/quarry/sites/",
+        "/o/quarry/alerts/channels/",
+        "/o/quarry/alerts/channels/new/?kind=webhook",
+        "/o/quarry/checks/sics/",
+        *(reverse(name) for name in OWN),
+    ]
+
+
+def faults(page: Page, address: str) -> list[str]:
+    """What is wrong with one page."""
+    page.goto(address)
+    if page.locator("[data-chart]").count():
+        # A chart is read once it comes near the screen.
+        page.locator("[data-chart]").first.scroll_into_view_if_needed()
+        page.locator("[data-chart][data-state=drawn]").first.wait_for(state="attached", timeout=20_000)
+    # Through the protocol: the page's own policy would refuse a script that is put in.
+    page.evaluate(AXE.read_text())
+    found: list[str] = page.evaluate(FINDINGS)
+    width, wide = page.evaluate(
+        "[document.documentElement.clientWidth, document.documentElement.scrollWidth]"
+    )
+    if wide > width:
+        found.append(f"scrolls sideways: {wide} px of {width}")
+    found += [f"refused: {what}" for what in page.evaluate("window.__refused")]
+    return [f"{address}: {one}" for one in found]
+
+
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
+def test_every_page_of_a_member(
+    crew: People, visit: Visit, addresses: list[str], width: int, theme: str
+) -> None:
+    from instruments.models import Role
+    from tests.conftest import join
+
+    join(crew.other, crew.alice, Role.OWNER)
+    # Nothing is there; and making organisations is for the operator: both answers are pages, too.
+    visit.expected = ("/o/nowhere/", "/organisations/new/")
+    page = visit.page(crew.alice, width=width, theme=theme)
+    found = [fault for address in [*addresses, "/o/nowhere/"] for fault in faults(page, address)]
+    assert found == []
+
+
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
+def test_every_page_of_a_stranger(transactional_db: None, visit: Visit, width: int, theme: str) -> None:
+    page = visit.page(None, width=width, theme=theme)
+    found = [fault for name in OUTSIDE for fault in faults(page, reverse(name))]
+    assert found == []
+
+
+def test_signing_in_says_what_is_wrong(crew: People, visit: Visit) -> None:
+    page = visit.page(None, width=PHONE)
+    page.goto("/o/harbour/")
+    page.get_by_label("Email").fill(crew.bob.email)
+    page.get_by_label("Password").fill("not it")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("alert").filter(has_text="This needs another look").wait_for()
+    page.evaluate(AXE.read_text())
+    assert page.evaluate(FINDINGS) == []
+
+
+def test_the_outbox(transactional_db: None, visit: Visit, settings: Any, tmp_path: Path) -> None:
+    from django.core.mail import send_mail
+
+    settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    settings.EMAIL_FILE_PATH = str(tmp_path)
+    operator = User.objects.create_superuser("operator@example.com", "correct horse battery")
+    page = visit.page(operator, width=PHONE)
+    found = faults(page, "/outbox/")
+    send_mail(
+        "SIC failed: Crane 4 North",
+        "Look at https://monitors.example/o/harbour/i/QT1/",
+        None,
+        ["a@b.example"],
+    )
+    found += faults(page, "/outbox/")
+    assert page.get_by_role("link", name="https://monitors.example/o/harbour/i/QT1/").count() == 1
+    assert found == []

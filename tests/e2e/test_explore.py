@@ -1,0 +1,172 @@
+"""Moving in the level chart: what is zoomed into is fetched finer, has an address, and is read point by point."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import People, make_key
+from tests.e2e.conftest import DESKTOP, PHONE, Visit, until
+from tests.e2e.fleets import checks, levels, monitor
+
+WALL = "/o/harbour/i/QT000001/"
+DRAWN = "#level-chart[data-state=drawn] .js-plotly-plot .scatterlayer .js-line"
+DATA = "CirrusChart.charts.get(document.getElementById('level-chart'))?.data"
+
+SEEN = "document.querySelector('#level-chart .js-plotly-plot').data.filter((one) => one.visible !== false)"
+
+
+@pytest.fixture
+def wall(crew: People, now: datetime) -> Any:
+    """A monitor with two days of levels."""
+    made = monitor(
+        crew.organisation, "QT000001", "Harbour Wall", now=now, api_key=make_key(crew.organisation)
+    )
+    levels(made, now=now, hours=48)
+    checks(made, now=now, failed=0)
+    return made
+
+
+def opened(visit: Visit, crew: People, address: str, width: int = DESKTOP) -> Page:
+    page = visit.page(crew.bob, width=width)
+    page.goto(WALL + address)
+    expect(page.locator(DRAWN).first).to_be_attached(timeout=20_000)
+    return page
+
+
+def bucket(page: Page, expected: int) -> None:
+    """Wait until the chart holds points of that length."""
+    until(page, f"{DATA}?.bucket === {expected}")
+
+
+def test_a_drag_fetches_finer_values_and_back_leads_back(crew: People, visit: Visit, wall: object) -> None:
+    page = opened(visit, crew, "?range=7d")
+    bucket(page, 900)
+    page.locator("#level-chart").scroll_into_view_if_needed()
+    box = page.locator("#level-chart .nsewdrag").first.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.9, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.97, middle, steps=6)
+    page.mouse.up()
+    bucket(page, 60)
+    expect(page).to_have_url(re.compile(r"\?from=\d{4}-\d\d-\d\dT[\d:]+Z&to="))
+    # The other tools have followed: files, form, and no range is the current one.
+    csv = page.get_by_role("link", name="CSV", exact=True).get_attribute("href")
+    assert csv is not None
+    assert "from=" in csv
+    assert "range=" not in csv
+    expect(page.locator(".chart-card [data-chart-range][aria-current]")).to_have_count(0)
+    page.go_back()
+    bucket(page, 900)
+    expect(page.get_by_role("link", name="7d").first).to_have_attribute("aria-current", "true")
+    visit.check(page)
+
+
+def test_a_link_shows_the_same_to_whoever_opens_it(crew: People, visit: Visit, wall: object) -> None:
+    page = opened(visit, crew, "?range=24h")
+    page.get_by_role("link", name="Zoom in").click()
+    expect(page).to_have_url(re.compile("from="))
+    page.get_by_label("LAF,max").uncheck()
+    page.get_by_label("SICs").uncheck()
+    expect(page).to_have_url(re.compile("lines="))
+    until(page, f"{DATA}.end - {DATA}.start <= 12 * 3600000 + 1000")
+    shown = page.evaluate(f"[{DATA}.start, {DATA}.end]")
+    other = visit.page(crew.alice)
+    other.goto(page.url)
+    expect(other.locator(DRAWN).first).to_be_attached(timeout=20_000)
+    # An address has whole seconds.
+    assert other.evaluate(f"[{DATA}.start, {DATA}.end]") == pytest.approx(shown, abs=1000)
+    expect(other.get_by_label("LAF,max")).not_to_be_checked()
+    expect(other.get_by_label("LAeq")).to_be_checked()
+    names = other.evaluate(f"{SEEN}.map((one) => one.name)")
+    assert "LAF,max" not in names
+    assert "sics" not in names
+
+
+def test_keys_read_move_and_zoom(crew: People, visit: Visit, wall: object) -> None:
+    page = opened(visit, crew, "?range=6h")
+    chart = page.locator("#level-chart")
+    readout = page.locator("[data-chart-readout=level-chart]")
+    chart.focus()
+    page.keyboard.press("Home")
+    expect(readout).to_contain_text(re.compile(r"\d\d:\d\d – \d\d:\d\d \(UTC.*LAeq \d+\.\d dB"))
+    first = readout.inner_text()
+    page.keyboard.press("ArrowRight")
+    expect(readout).not_to_have_text(first)
+    expect(readout).to_contain_text("100 % covered")
+    before = page.evaluate(f"[{DATA}.start, {DATA}.end]")
+    page.keyboard.press("PageUp")
+    until(page, f"{DATA}.start < {before[0]} - 3600000")
+    page.keyboard.press("+")
+    until(page, f"{DATA}.end - {DATA}.start < 4 * 3600000")
+    page.keyboard.press("0")
+    until(page, f"{DATA}.end - {DATA}.start > 5 * 3600000")
+    expect(page).to_have_url(re.compile(r"range=6h"))
+    expect(chart).to_be_focused()
+
+
+def test_percentiles_can_be_seen_where_they_were_recorded(
+    crew: People, visit: Visit, wall: Any, now: datetime
+) -> None:
+    from instruments.tenancy import organisation_scope
+    from monitoring.models import NoiseMeasurement
+
+    with organisation_scope(crew.organisation.pk):
+        NoiseMeasurement.objects.filter(instrument=wall).update(LAF90=41.5)
+    page = opened(visit, crew, "?range=24h")
+    box = page.get_by_label("LAF90")
+    expect(box).to_be_enabled()
+    box.check()
+    until(page, f"{SEEN}.some((one) => one.name === 'LAF90,1min')")
+    page.get_by_role("link", name="7d").first.click()
+    bucket(page, 900)
+    expect(box).to_be_disabled()
+
+
+def test_a_finger_moves_and_zooms_by_buttons(crew: People, visit: Visit, wall: object) -> None:
+    page = opened(visit, crew, "?range=24h", PHONE)
+    before = page.evaluate(f"{DATA}.start")
+    page.get_by_role("link", name="Earlier").tap()
+    until(page, f"{DATA}.start < {before}")
+    page.get_by_role("link", name="Zoom in").tap()
+    until(page, f"{DATA}.end - {DATA}.start < 13 * 3600000")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
+    visit.check(page)
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_stretch_of_one_s_own_is_a_form(
+    crew: People, visit: Visit, wall: object, now: datetime, script: bool
+) -> None:
+    day = (now.astimezone(UTC) - timedelta(days=1)).strftime("%Y-%m-%d")
+    page = visit.page(crew.bob, java_script_enabled=script)
+    page.goto(WALL)
+    page.get_by_label("From").first.fill(f"{day}T10:00")
+    page.get_by_label("to", exact=True).first.fill(f"{day}T11:00")
+    page.get_by_role("button", name="Show").first.click()
+    expect(page).to_have_url(re.compile("from="))
+    page.get_by_role("link", name="As a table" if script else "The same values as a table").first.click()
+    rows = page.locator(".table-levels tbody tr")
+    expect(rows.first).to_contain_text("dB")
+    assert rows.count() == 60
+    page.get_by_label("From").fill(f"{day}T12:00")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("alert")).to_contain_text("at least a minute after")
+
+
+def test_what_is_shown_can_be_taken_away(crew: People, visit: Visit, wall: object) -> None:
+    page = opened(visit, crew, "?range=6h")
+    with page.expect_download() as csv:
+        page.get_by_role("link", name="CSV", exact=True).click()
+    lines = csv.value.path().read_text().splitlines()
+    assert lines[0].startswith("instrument,startTime,duration,LAeq,")
+    assert len(lines) in (361, 362)
+    with page.expect_download() as png:
+        page.locator("[data-chart-png=level-chart]").click()
+    assert png.value.suggested_filename == "QT000001.png"
+    assert png.value.path().read_bytes()[:4] == b"\x89PNG"
+    assert page.evaluate("window.__refused") == []

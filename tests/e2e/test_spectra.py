@@ -1,0 +1,152 @@
+"""Spectra beside levels, instruments beside each other, and a fleet's health, in a browser."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import People, make_key
+from tests.e2e.conftest import DESKTOP, PHONE, Visit, until
+from tests.e2e.fleets import events, levels, monitor, spectra, telemetry
+
+WALL = "/o/harbour/i/QT000001/"
+
+
+def data(chart: str) -> str:
+    """Where the page keeps what a chart shows."""
+    return f"CirrusChart.charts.get(document.getElementById('{chart}'))?.data"
+
+
+@pytest.fixture
+def wall(crew: People, now: datetime) -> Any:
+    """Two monitors with levels; the first has spectra, events and telemetry."""
+    key = make_key(crew.organisation)
+    made = monitor(crew.organisation, "QT000001", "Harbour Wall", now=now, api_key=key)
+    other = monitor(crew.organisation, "QT000002", "Quarry Gate", now=now, api_key=key)
+    levels(made, now=now, hours=30)
+    levels(other, now=now, hours=4, gap=(0, 0))
+    spectra(made, now=now)
+    events(made, now=now)
+    telemetry(made, now=now, hours=6, voltage_v=10.6)
+    telemetry(other, now=now, hours=1)
+    return made
+
+
+def opened(visit: Visit, crew: People, address: str, *, chart: str, width: int = DESKTOP) -> Page:
+    page = visit.page(crew.bob, width=width)
+    page.goto(address)
+    page.locator(f"#{chart}").scroll_into_view_if_needed()
+    expect(page.locator(f"#{chart}[data-state=drawn] .js-plotly-plot")).to_be_attached(timeout=20_000)
+    return page
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_a_point_of_the_level_chart_has_its_spectrum(
+    crew: People, visit: Visit, wall: object, width: int
+) -> None:
+    page = opened(visit, crew, f"{WALL}?range=1h", chart="level-chart", width=width)
+    page.locator("#spectrum-chart").scroll_into_view_if_needed()
+    expect(page.locator("#spectrum-chart[data-state=drawn] .barlayer .point")).to_have_count(
+        10, timeout=20_000
+    )
+    newest = page.locator("#spectrum-chart-summary").inner_text()
+    chart = page.locator("#level-chart")
+    chart.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"at=\d{4}-"))
+    # On a phone it is below the screen, and read once it is looked at.
+    page.locator("#spectrum-chart").scroll_into_view_if_needed()
+    expect(page.locator("#spectrum-chart-summary")).not_to_have_text(newest, timeout=20_000)
+    expect(page.locator("#spectrum-chart-summary")).to_contain_text("Z-weighted")
+    told = page.locator("#spectrum-chart-summary").inner_text()
+    # The link shows the same, and back leads to the newest again.
+    other = opened(visit, crew, page.url, chart="spectrum-chart", width=width)
+    expect(other.locator("#spectrum-chart-summary")).to_have_text(told)
+    page.go_back()
+    expect(page.locator("#spectrum-chart-summary")).not_to_have_text(told)
+
+
+def test_a_click_takes_the_point_under_the_pointer(crew: People, visit: Visit, wall: object) -> None:
+    page = opened(visit, crew, f"{WALL}?range=1h", chart="level-chart")
+    page.locator("#level-chart .nsewdrag").first.click()
+    expect(page).to_have_url(re.compile(r"at=\d{4}-"))
+    expect(page.locator("[data-chart-readout=level-chart]")).to_contain_text("covered")
+
+
+def test_bands_change_both_charts_and_the_spectrogram_has_its_gap(
+    crew: People, visit: Visit, wall: object
+) -> None:
+    page = opened(visit, crew, f"{WALL}?range=6h", chart="spectrogram-chart")
+    until(page, f"{data('spectrogram-chart')}?.traces[0].bands.length === 10")
+    values = page.evaluate(f"{data('spectrogram-chart')}?.traces[0].z[0]")
+    held = [place for place, value in enumerate(values) if value is not None]
+    assert values[held[0] : held[-1]].count(None) == 20
+    page.get_by_role("link", name="Third octaves").click()
+    until(page, f"{data('spectrogram-chart')}?.traces[0].bands[0] === '25 Hz'")
+    until(page, f"{data('spectrum-chart')}?.traces[0].bands[0] === '25 Hz'")
+    expect(page).to_have_url(re.compile("bands=Third"))
+    page.go_back()
+    until(page, f"{data('spectrogram-chart')}?.traces[0].bands[0] === '31.5 Hz'")
+    # It shows the stretch that the levels show.
+    page.get_by_role("link", name="1h").first.click()
+    # The click scrolled it away, and what nobody looks at is not read.
+    page.locator("#spectrogram-chart").scroll_into_view_if_needed()
+    until(page, f"{data('spectrogram-chart')}?.end - {data('spectrogram-chart')}?.start === 3600000")
+
+
+def test_a_spectrum_is_a_table_without_a_script(
+    crew: People, visit: Visit, wall: object, now: datetime
+) -> None:
+    page = visit.page(crew.bob, java_script_enabled=False)
+    page.goto(WALL)
+    local = now - timedelta(minutes=30)
+    page.get_by_label("At", exact=True).fill(local.strftime("%Y-%m-%dT%H:%M:%S"))
+    page.locator("form", has=page.get_by_label("At", exact=True)).get_by_role("button", name="Show").click()
+    page.locator("#spectrum-chart").get_by_role("link", name="The same values as a table").click()
+    expect(page.get_by_role("row", name=re.compile("31.5 Hz"))).to_contain_text("dB")
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_instruments_are_compared_at_an_address(crew: People, visit: Visit, wall: object, width: int) -> None:
+    page = opened(visit, crew, WALL, chart="level-chart", width=width)
+    page.get_by_role("link", name="Compare").click()
+    page.get_by_label("Search by name or serial number").fill("quarry")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("link", name="Quarry Gate").click()
+    page.locator("#compare-chart").scroll_into_view_if_needed()
+    until(page, f"{data('compare-chart')}?.traces.length === 2")
+    totals = page.locator("#compare-totals tbody tr")
+    expect(totals).to_have_count(2)
+    before = totals.last.inner_text()
+    page.get_by_role("link", name="1h", exact=True).click()
+    # The totals follow the chart.
+    expect(totals.last).not_to_have_text(before)
+    expect(totals.last).to_contain_text(re.compile(r"(9\d|100)\.\d %"))
+    page.get_by_role("link", name="the day before").click()
+    page.locator("#compare-chart").scroll_into_view_if_needed()
+    until(page, f"{data('compare-chart')}?.traces.length === 2")
+    expect(totals.first).to_contain_text("–")
+    expect(page).to_have_url(re.compile("before=1d"))
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    visit.check(page)
+
+
+def test_health_shows_the_worst_first_and_leads_to_its_history(
+    crew: People, visit: Visit, wall: object
+) -> None:
+    page = visit.page(crew.bob)
+    page.goto("/o/harbour/record/")
+    page.get_by_role("link", name="Health", exact=True).click()
+    expect(page.locator("tbody tr").first).to_contain_text("10.6V act")
+    expect(page.locator(".banner", has_text="1 monitor:")).to_contain_text("Harbour Wall")
+    page.get_by_role("link", name="Show them").click()
+    expect(page.locator("#health-table table").first.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("link", name="Harbour Wall").click()
+    page.locator("#stats-voltage-chart").scroll_into_view_if_needed()
+    expect(page.locator("#stats-voltage-chart[data-state=drawn] .js-line").first).to_be_attached(
+        timeout=20_000
+    )
+    expect(page.locator("#stats-voltage-chart-summary")).to_contain_text("V")

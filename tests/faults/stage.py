@@ -1,0 +1,277 @@
+"""An installation with real processes that mirrors two instruments and is told of them, and the truth to hold it to."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.urls import reverse
+
+from cirrusweb.supervisor.installation import free_port
+from instruments.models import ApiKey, Instrument, Organisation, Role
+from instruments.mycirrus import Client
+from instruments.tenancy import organisation_scope
+from monitoring.models import AlertDelivery, IncidentChange, Lane, Resource, SyncTarget
+from monitoring.sync.claims import due_claim, key_targets_refresh
+from monitoring.sync.run import target_run
+from tests.conftest import join, make_key, make_organisation, make_user
+from tests.faults.processes import Processes, until
+from tests.monitoring.failing import asks
+from tests.monitoring.mailserver import Mailbox, MailServer
+from tests.monitoring.truth import (
+    Row,
+    calibrations_stored,
+    calibrations_told,
+    noise_stored,
+    noise_told,
+    series_stored,
+    series_told,
+    sics_stored,
+    sics_told,
+)
+from tests.simulated import SimulatedMyCirrus
+from webhooks.models import Delivery
+from webhooks.registration import webhooks_register
+
+DAY = timedelta(days=1)
+
+
+@dataclass
+class Stage:
+    """An installation in the middle of its first sync of two instruments, one of which fails its SIC each night."""
+
+    mycirrus: SimulatedMyCirrus
+    processes: Processes
+    mailbox: Mailbox
+    owner: Organisation
+    steady: str
+    failing: str
+    began: datetime
+    # Whether what ends by itself is started again, as whatever supervises an installation does.
+    supervised: bool = False
+
+    # --- What happens ---
+
+    def until(self, condition: Callable[[], Any], what: str, seconds: float = 120) -> None:
+        def asked() -> Any:
+            if self.supervised:
+                self.processes.revive()
+            return condition()
+
+        until(asked, what, seconds, self._said)
+
+    def messages(self, *kinds: str) -> None:
+        """Have MyCirrus announce things of both instruments, and go on at once."""
+        for kind in kinds or ("NewMeasurement", "InstrumentStatus", "SicFinished"):
+            for serial in (self.steady, self.failing):
+                self.mycirrus.deliver(kind, serial, wait=False)
+
+    def check_fails(self) -> None:
+        """The steady instrument fails its SIC, and a mail is owed."""
+        before = len(self._failures())
+        self.mycirrus.run_sic(self.steady)
+        self.mycirrus.until(lambda: len(self._failures()) > before)
+
+    def time_passes(self) -> None:
+        """What waits for a time, after a failure or behind a dead worker's lease, need not be waited for here."""
+        now = datetime.now(UTC)
+        SyncTarget.objects.filter(lease_until__gt=now).update(lease_until=now)
+        SyncTarget.objects.filter(failures__gt=0).update(due_at=now)
+        SyncTarget.objects.filter(resource=Resource.INSTRUMENTS).update(due_at=now)
+        ApiKey.objects.exclude(paused_until=None).update(paused_until=now)
+        AlertDelivery.objects.filter(sent_at=None).update(due_at=now, lease_until=None)
+        Delivery.objects.filter(state=Delivery.State.RECEIVED).update(due_at=now, lease_until=None)
+
+    # --- What is to become of it ---
+
+    def in_mid_sync(self) -> bool:
+        """Something is stored, something is held, and something is still to come."""
+        live = SyncTarget.objects.exclude(instrument=None).filter(lane=Lane.LIVE, done_at=None)
+        begun = live.exclude(watermark_at=None).exists()
+        held = live.filter(lease_until__gt=datetime.now(UTC)).exists()
+        return begun and held and live.filter(ok_at=None).exists()
+
+    def settle(self, what: str, seconds: float = 240) -> None:
+        """Wait until everything that MyCirrus has by now is here, and everything owed is told; then compare."""
+        now, failures = datetime.now(UTC), self._failures()
+        ends = {
+            serial: max(row["start_at"] for row in noise_told(self.mycirrus, serial, now - DAY / 4, now))
+            for serial in (self.steady, self.failing)
+        }
+
+        def whole() -> bool:
+            # A loaded machine answers late now and then, and the next try need not be waited for.
+            SyncTarget.objects.filter(failures__gt=0, lease_until=None).update(due_at=datetime.now(UTC))
+            targets = SyncTarget.objects.filter(lane=Lane.LIVE, done_at=None)
+            if targets.filter(ok_at=None).exists() or targets.count() < 20:
+                return False
+            noise = targets.filter(resource=Resource.NOISE)
+            marks = dict(noise.values_list("instrument__serial", "watermark_at"))
+            asked_again = targets.filter(resource__in=[Resource.SIC, Resource.CALIBRATIONS], ok_at__gt=now)
+            return (
+                all(marks[serial] > end for serial, end in ends.items())
+                and asked_again.count() == 4
+                and self._steps().count() == len(failures)
+                and not AlertDelivery.objects.filter(sent_at=None).exists()
+                and not Delivery.objects.filter(state=Delivery.State.RECEIVED).exists()
+            )
+
+        self.until(whole, what, seconds)
+        self.compare()
+
+    def compare(self) -> None:
+        """Row by row against what MyCirrus says is true, and the mails against the failures."""
+        for serial in (self.steady, self.failing):
+            self._compare_instrument(Instrument.objects.get(serial=serial))
+        self._compare_mails()
+        self._compare_deliveries()
+
+    def _compare_instrument(self, instrument: Instrument) -> None:
+        serial, now = instrument.serial, datetime.now(UTC)
+        noise = noise_stored(instrument)
+        ended = noise[-1]["start_at"] + timedelta(seconds=noise[-1]["duration_s"])
+        # From a little after the first look's beginning, which fell into the seconds of the start.
+        first, year = self.began - DAY + timedelta(minutes=5), now - 364 * DAY
+        _same(
+            [row for row in noise if row["start_at"] >= first],
+            noise_told(self.mycirrus, serial, first, ended),
+            f"noise of {serial}",
+        )
+        for name, stored, told in (
+            ("SICs", sics_stored(instrument), sics_told(self.mycirrus, serial, year, now)),
+            (
+                "calibrations",
+                calibrations_stored(instrument),
+                calibrations_told(self.mycirrus, serial, year, now),
+            ),
+        ):
+            _same([row for row in stored if row["at"] >= year], told, f"{name} of {serial}")
+        for resource in OTHERS:
+            since = year if resource == "calibration-log" else first
+            # Fetched once in this hour: what came since is not asked for yet.
+            until_at = self.began - timedelta(minutes=10)
+            told = series_told(self.mycirrus, resource, serial, since, until_at)
+            _same(series_stored(resource, serial, since, until_at), told, f"{resource} of {serial}")
+
+    def _compare_mails(self) -> None:
+        """One incident step for each failure that wakes somebody, one delivery for each, and none that was not sent."""
+        assert sorted(self._steps().values_list("incident__instrument__serial", "at")) == self._failures()
+        assert AlertDelivery.objects.filter(change__in=self._steps()).count() == self._steps().count()
+        # Recoveries are told, too: once each, to whoever was told of the failure.
+        owed = AlertDelivery.objects.values_list("pk", "sent_at")
+        assert all(sent_at for _, sent_at in owed)
+        # At least once, and as one message where it came twice.
+        mails = {str(mail["Message-ID"]).partition(".")[0] for _, mail in self.mailbox.mails}
+        assert mails == {f"<delivery-{pk}" for pk, _ in owed}
+
+    def _failures(self) -> list[tuple[str, datetime]]:
+        """What somebody has to be told of: a failure since we look, and the one by which an instrument stood then."""
+        found = []
+        for serial in (self.steady, self.failing):
+            checks = sics_told(self.mycirrus, serial, self.began - 30 * DAY, datetime.now(UTC))
+            before = [row for row in checks if row["at"] < self.began.replace(microsecond=0)]
+            found += [(serial, row["at"]) for row in before[-1:] + checks[len(before) :] if not row["passed"]]
+        return sorted(found)
+
+    @staticmethod
+    def _steps() -> Any:
+        return IncidentChange.objects.filter(incident__kind="sic_failed", step__in=("opened", "repeated"))
+
+    def _compare_deliveries(self) -> None:
+        """What MyCirrus was told is stored is stored, and what is stored has taken effect once."""
+        stored = list(Delivery.objects.values_list("webhook_id", "digest", "state"))
+        assert {state for _, _, state in stored} <= {Delivery.State.PROCESSED}
+        taken = {
+            (record["webhook"], sha256(record["body"].encode()).hexdigest())
+            for record in self.mycirrus.deliveries()
+            if record["delivered"]
+        }
+        assert taken <= {(webhook_id, digest) for webhook_id, digest, _ in stored}
+
+    def _said(self) -> str:
+        targets = SyncTarget.objects.exclude(outcome__in=["ok", "unchanged"]).values_list(
+            "resource", "instrument__serial", "lane", "outcome", "due_at", "lease_until", "message"
+        )
+        waiting = Delivery.objects.exclude(state=Delivery.State.PROCESSED).values_list("state", "attempts")
+        return f"{self.processes.said()}\n--- targets\n{list(targets)}\n--- deliveries\n{list(waiting)}"
+
+
+# Fetched once in an hour each; a day of thirds alone would take the simulator longer than all the rest.
+OTHERS = ("octave", "weather", "stats", "events", "audio", "calibration-log")
+
+
+def _list_read(key: ApiKey) -> None:
+    """The list of instruments, by which their targets come to be."""
+    now = datetime.now(UTC)
+    key_targets_refresh(api_key=key, now=now)
+    for claim in due_claim(now=now, organisation_id=key.organisation_id):
+        assert target_run(claim=claim) is not None
+    SyncTarget.objects.filter(resource=Resource.THIRD_OCTAVE).update(done_at=now)
+
+
+def _same(stored: list[Row], told: list[Row], what: str) -> None:
+    missing = [row for row in told if row not in stored]
+    more = [row for row in stored if row not in told]
+    assert stored == told, f"{what}: {len(missing)} missing, {missing[:2]}; {len(more)} too many, {more[:2]}"
+
+
+@contextmanager
+def staged(
+    folder: Path, *, data_dir: Path | None = None, python_path: Path | None = None, **environment: str
+) -> Iterator[Stage]:
+    """The installation, in the middle of its first sync; ``environment`` is what its processes are told besides.
+
+    They find modules in ``python_path`` too.
+    """
+    # The same port and the same keys after it was away.
+    mycirrus = SimulatedMyCirrus(f"--port={free_port()}", f"--state={folder / 'simulator.json'}")
+    mailbox = Mailbox()
+    mails = MailServer(mailbox, hostname="127.0.0.1", port=0)
+    mails.start()
+    owner = make_organisation("harbour")
+    with mycirrus, organisation_scope(owner.pk):
+        settings.MYCIRRUS_EXTRA_BASE_URLS = [mycirrus.base_url]
+        steady, failing = mycirrus.serials()[0], mycirrus.character("failing-sic")
+        secret = f"mycirrus-{secrets.randbelow(10**6):06}-{secrets.token_hex(8).upper()}"
+        mycirrus.add_key(secret, None, [steady, failing])
+        # Slow enough to be caught in the middle, however few requests it takes.
+        mycirrus.moods(latency=1.0, path="/v1/data")
+        alice = make_user("alice@example.com")
+        join(owner, alice, Role.OWNER)
+        asks(owner, alice)
+        key = make_key(owner, secret, mycirrus.base_url)
+        processes = Processes(
+            data_dir or folder,
+            folder,
+            {
+                "MYCIRRUS_EXTRA_BASE_URLS": mycirrus.base_url,
+                "EMAIL_URL": f"smtp://127.0.0.1:{mails.port}",
+                "DEFAULT_FROM_EMAIL": "alerts@noise.example",
+                **environment,
+            },
+            python_path,
+        )
+        made = Stage(mycirrus, processes, mailbox, owner, steady, failing, datetime.now(UTC))
+        try:
+            processes.start()
+            with Client(secret, base_url=mycirrus.base_url) as client:
+                address = reverse("hook", args=[owner.webhook_token])
+                webhooks_register(
+                    client=client,
+                    api_key=key,
+                    serials=[steady, failing],
+                    url=f"http://127.0.0.1:{processes.port}{address}",
+                )
+                _list_read(key)
+            made.until(made.in_mid_sync, "the middle of the first sync")
+            yield made
+        finally:
+            processes.close()
+            mails.stop()
+            connection.close()

@@ -1,0 +1,1 @@
+"""Tests of the MyCirrus client, over real sockets."""

@@ -1,0 +1,223 @@
+"""The operator's admin: superusers only, every organisation in it, keys that are checked and never shown."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+
+from instruments.models import ApiKey, Invitation, Organisation, Role, User
+from instruments.tenancy import all_organisations, organisation_scope
+from tests.conftest import (
+    PASSWORD,
+    SECRET,
+    People,
+    join,
+    make_instrument,
+    make_key,
+    make_organisation,
+    make_user,
+)
+from tests.simulated import SimulatedMyCirrus
+
+SECOND = "mycirrus-000004-AAAABBBBCCCC0004"
+WRONG = "mycirrus-000009-AAAABBBBCCCC0009"
+OURS = [model for model in admin.site._registry if model._meta.app_label == "instruments"]
+
+
+@pytest.fixture(scope="module")
+def mycirrus() -> Iterator[SimulatedMyCirrus]:
+    with SimulatedMyCirrus(fleet=1) as simulated:
+        simulated.add_key(SECOND)
+        yield simulated
+
+
+@pytest.fixture
+def base_url(mycirrus: SimulatedMyCirrus, settings: Any) -> str:
+    settings.MYCIRRUS_EXTRA_BASE_URLS = [mycirrus.base_url]
+    return mycirrus.base_url
+
+
+@pytest.fixture
+def operator(people: People) -> Client:
+    return people.client(make_user("op@example.com", is_staff=True, is_superuser=True))
+
+
+def address(model: Any, view: str, *args: Any) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{view}", args=args)
+
+
+def add_key(operator: Client, organisation: Organisation, base_url: str, secret: str) -> Any:
+    values = {"organisation": organisation.pk, "label": "Main", "base_url": base_url, "secret": secret}
+    return operator.post(address(ApiKey, "add"), values, follow=True)
+
+
+def only_key() -> ApiKey:
+    with all_organisations(reason="test"):
+        return ApiKey.objects.get()
+
+
+def test_only_superusers_enter(people: People) -> None:
+    staff = make_user("staff@example.com", is_staff=True)
+    for user in (None, people.alice, people.charlie, staff):
+        browser = people.client(user)
+        for page in (reverse("admin:index"), address(ApiKey, "changelist"), address(User, "changelist")):
+            answer = browser.get(page, follow=True)
+            assert "Cirrusweb administration" not in answer.content.decode()
+            assert answer.redirect_chain
+        assert answer.status_code == (200 if user is None else 403)
+
+
+def test_admin_has_no_sign_in_of_its_own(people: People) -> None:
+    """Its form would let a password alone in, past the second factor."""
+    op = make_user("op@example.com", is_staff=True, is_superuser=True)
+    staff = people.client(make_user("staff@example.com", is_staff=True))
+    for browser in (Client(), staff):
+        answer = browser.post(reverse("admin:login"), {"username": op.email, "password": PASSWORD})
+        assert answer.status_code in (302, 403)
+        assert browser.get(reverse("admin:index")).status_code == 302
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
+def test_lists_and_forms_show_all_organisations(people: People, operator: Client, model: Any) -> None:
+    for organisation in (people.organisation, people.other):
+        key = make_key(organisation)
+        make_instrument(organisation, api_key=key)
+        with organisation_scope(organisation.pk):
+            Invitation.objects.create(
+                organisation=organisation,
+                email="x@example.com",
+                digest=organisation.slug,
+                expires_at=organisation.created_at,
+            )
+    page = operator.get(address(model, "changelist"))
+    assert page.status_code == 200
+    assert operator.get(address(model, "changelist"), {"q": "quarry"}).status_code == 200
+    with all_organisations(reason="test"):
+        assert page.context["cl"].result_count == model.objects.count() > 1
+        pk = model.objects.first().pk
+    assert operator.get(address(model, "change", pk)).status_code == 200
+    assert operator.get(address(model, "history", pk)).status_code == 200
+    model_admin = admin.site._registry[model]
+    if model_admin.has_add_permission(page.wsgi_request):
+        assert operator.get(address(model, "add")).status_code == 200
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
+def test_queries_do_not_grow_with_rows(
+    people: People, operator: Client, model: Any, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(15):
+        organisation = make_organisation(f"more-{number}")
+        join(organisation, make_user(f"more{number}@example.com"), Role.OWNER)
+        make_instrument(organisation, api_key=make_key(organisation))
+        with organisation_scope(organisation.pk):
+            Invitation.objects.create(
+                organisation=organisation,
+                email="x@example.com",
+                digest=organisation.slug,
+                expires_at=organisation.created_at,
+            )
+    with django_assert_max_num_queries(8):
+        operator.get(address(model, "changelist"))
+
+
+def test_autocomplete_sees_every_organisation(people: People, operator: Client) -> None:
+    answer = operator.get(
+        reverse("admin:autocomplete"),
+        {"app_label": "instruments", "model_name": "apikey", "field_name": "organisation", "term": ""},
+    )
+    assert {row["text"] for row in answer.json()["results"]} == {"Harbour", "Quarry"}
+
+
+def test_new_key_is_encrypted_verified_and_never_shown(
+    people: People, operator: Client, base_url: str
+) -> None:
+    page = add_key(operator, people.organisation, base_url, SECRET).content.decode()
+    key = only_key()
+    assert key.secret_reveal() == SECRET
+    assert key.state == ApiKey.State.GOOD
+    assert "Main (…C0DE): Good" in page
+    assert SECRET not in page
+    form = operator.get(address(ApiKey, "change", key.pk)).content.decode()
+    assert SECRET not in form
+    assert key.ciphertext not in form
+    assert key.fingerprint in form
+
+
+def test_wrong_new_key_is_said_in_a_message(people: People, operator: Client, base_url: str) -> None:
+    page = add_key(operator, people.organisation, base_url, WRONG).content.decode()
+    assert "Refused by MyCirrus" in page
+    assert only_key().state == ApiKey.State.REFUSED
+
+
+@pytest.mark.parametrize(("secret", "says"), [("short", "does not look like"), (SECRET, "added already")])
+def test_bad_new_key_is_refused_in_the_form(
+    people: People, operator: Client, base_url: str, secret: str, says: str
+) -> None:
+    make_key(people.organisation, base_url=base_url)
+    answer = add_key(operator, people.organisation, base_url, secret)
+    assert says in answer.content.decode()
+    assert only_key().secret_reveal() == SECRET
+
+
+def test_key_is_rotated_only_by_a_good_one(people: People, operator: Client, base_url: str) -> None:
+    key = make_key(people.organisation, base_url=base_url)
+    change = address(ApiKey, "change", key.pk)
+    page = operator.post(change, {"label": "Renamed", "secret": WRONG}, follow=True).content.decode()
+    assert "The old key was kept" in page
+    assert WRONG not in page
+    assert (only_key().label, only_key().secret_reveal()) == ("Renamed", SECRET)
+    page = operator.post(change, {"label": "Renamed", "secret": SECOND}, follow=True).content.decode()
+    assert "the new key is in use" in page
+    assert only_key().secret_reveal() == SECOND
+    operator.post(change, {"label": "Again", "secret": ""})
+    assert (only_key().label, only_key().secret_reveal()) == ("Again", SECOND)
+
+
+def test_keys_are_verified_and_revoked_from_the_list(people: People, operator: Client, base_url: str) -> None:
+    key = make_key(people.organisation, base_url=base_url)
+    for action in ("verify", "revoke"):
+        operator.post(address(ApiKey, "changelist"), {"action": action, "_selected_action": [key.pk]})
+    assert only_key().verified_at is not None
+    assert only_key().revoked_at is not None
+    assert operator.get(address(ApiKey, "change", key.pk)).status_code == 200
+    assert operator.get(address(ApiKey, "delete", key.pk)).status_code == 403
+
+
+def test_mirrored_rows_cannot_be_edited(people: People, operator: Client) -> None:
+    instrument = make_instrument(people.organisation)
+    assert operator.get(reverse("admin:instruments_instrument_add")).status_code == 403
+    change = reverse("admin:instruments_instrument_change", args=[instrument.pk])
+    assert operator.post(change, {"name": "x"}).status_code == 403
+
+
+def test_person_is_made_by_address(people: People, operator: Client) -> None:
+    operator.post(
+        address(User, "add"),
+        {
+            "email": "new@example.com",
+            "usable_password": "true",
+            "password1": PASSWORD,
+            "password2": PASSWORD,
+        },
+    )
+    assert User.objects.get(email="new@example.com").check_password(PASSWORD)
+
+
+def test_members_are_edited_with_their_organisation(people: People, operator: Client) -> None:
+    page = operator.get(address(Organisation, "change", people.organisation.pk)).content.decode()
+    assert "alice@example.com" in page or "Alice" in page
+    assert "charlie" not in page.lower()
+
+
+def test_second_factor_can_be_removed_but_not_read(people: People, operator: Client) -> None:
+    factor = TOTP.activate(people.bob, "JBSWY3DPEHPK3PXP").instance
+    for view, args in (("changelist", []), ("change", [factor.pk]), ("history", [factor.pk])):
+        assert "JBSWY3DPEHPK3PXP" not in operator.get(address(Authenticator, view, *args)).content.decode()
+    operator.post(address(Authenticator, "delete", factor.pk), {"post": "yes"})
+    assert not Authenticator.objects.filter(user=people.bob).exists()

@@ -1,0 +1,398 @@
+"""The pages of alerts, rules and people, and the signed links of mails: who sees what, and what a GET never does."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from instruments.models import Instrument, Membership
+from instruments.tenancy import organisation_scope
+from monitoring.alerts.kinds import KINDS
+from monitoring.alerts.links import LASTS, incident_link, unsubscribe_link
+from monitoring.alerts.watching import step_note
+from monitoring.models import (
+    AlertHours,
+    AlertKind,
+    AlertPreference,
+    AlertRule,
+    AlertRuleVersion,
+    EscalationStep,
+    Incident,
+    IncidentChange,
+    IncidentSubject,
+    Maintenance,
+    NoiseMeasurement,
+    Severity,
+)
+from monitoring.models.alerts import Immutable
+from tests.conftest import People, make_instrument
+
+NOW = datetime.now(UTC)
+HOUR = timedelta(hours=1)
+LEVEL = {
+    "name": "Site limit",
+    "metric": "LAeq",
+    "over": "recorded",
+    "amber": "60",
+    "red": "70",
+    "coverage_pct": "75",
+    "days": [str(day) for day in range(7)],
+    "start": "00:00",
+    "end": "00:00",
+    "on_holidays": "same",
+}
+
+
+@pytest.fixture
+def unit(people: People) -> Instrument:
+    return make_instrument(people.organisation, first_seen_at=NOW - timedelta(days=30))
+
+
+def incident(unit: Instrument, **fields: Any) -> Incident:
+    with organisation_scope(unit.organisation_id):
+        made = Incident.objects.create(
+            **{
+                "organisation_id": unit.organisation_id,
+                "instrument": unit,
+                "kind": AlertKind.OFFLINE,
+                "title": unit.name,
+                "opened_at": NOW - HOUR,
+                **fields,
+            }
+        )
+        IncidentSubject.objects.create(
+            organisation_id=unit.organisation_id, incident=made, instrument=unit, since_at=NOW - HOUR
+        )
+        step_note(
+            made,
+            "opened",
+            at=NOW - HOUR,
+            cause=f"test:{made.pk}",
+            facts={"since": (NOW - HOUR).isoformat(), "lasted_s": 900},
+            severity=made.severity,
+        )
+        return made
+
+
+def page(client: Client, path: str, **rest: Any) -> str:
+    answer = client.get(f"/o/harbour/{path}", **rest)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_open_incidents_stand_worst_first_and_what_is_over_in_the_history(
+    people: People, unit: Instrument
+) -> None:
+    incident(unit, kind=AlertKind.DISK, severity=1, worst=1, title="Half full")
+    incident(unit, kind=AlertKind.KEY, severity=2, title="The key")
+    incident(unit, kind=AlertKind.SIM, severity=0, closed_at=NOW, title="Long over")
+    text = page(people.client(people.bob), "alerts/")
+    assert text.index("The key") < text.index("Half full")
+    assert "Long over" not in text
+    text = page(people.client(people.bob), "alerts/?view=history")
+    assert "Long over" in text
+    assert "Half full" not in text
+    text = page(people.client(people.bob), "alerts/?severity=1&kind=disk&text=QT000001")
+    assert "Half full" in text
+    assert "The key" not in text
+    assert "Nothing matches" in page(people.client(people.bob), "alerts/?text=nowhere")
+
+
+def test_nothing_wrong_says_what_watches(people: People) -> None:
+    assert "rules watch" in page(people.client(people.bob), "alerts/")
+
+
+def test_the_list_costs_the_same_for_many(
+    people: People, unit: Instrument, django_assert_max_num_queries: Any
+) -> None:
+    client = people.client(people.bob)
+    incident(unit, key="0")
+    page(client, "alerts/")
+    with django_assert_max_num_queries(40) as few:
+        page(client, "alerts/")
+    for number in range(30):
+        incident(unit, key=str(number + 1))
+    with django_assert_max_num_queries(len(few)):
+        page(client, "alerts/")
+
+
+def test_an_incident_shows_its_numbers_its_rule_and_what_people_did(people: People, unit: Instrument) -> None:
+    with organisation_scope(people.organisation.pk):
+        version = AlertRuleVersion.objects.get(rule__kind=AlertKind.OFFLINE)
+    made = incident(unit, version=version)
+    client = people.client(people.mary)
+    text = page(client, f"alerts/{made.pk}/")
+    for told in ("Offline", "15 min", "version 1", unit.serial):
+        assert told in text
+    path = f"/o/harbour/alerts/{made.pk}/handle/"
+    with organisation_scope(people.organisation.pk):
+        bob = Membership.objects.get(user=people.bob)
+    for wish in (
+        {"do": "acknowledge"},
+        {"do": "assign", "member": bob.pk},
+        {"do": "cause", "code": "power"},
+        {"do": "comment", "text": "Breaker <b>tripped</b>"},
+        {"do": "close", "text": "Back on"},
+    ):
+        assert client.post(path, wish).status_code == 302
+    text = page(client, f"alerts/{made.pk}/")
+    assert "Breaker &lt;b&gt;tripped" in text
+    with organisation_scope(people.organisation.pk):
+        made.refresh_from_db()
+        assert (made.acknowledged_by, made.assigned_to, made.cause_code) == (
+            people.mary,
+            people.bob,
+            "power",
+        )
+        assert made.closed_at is not None
+        steps = IncidentChange.objects.filter(incident=made).order_by("pk").values_list("step", flat=True)
+        assert list(steps) == [
+            "opened",
+            "acknowledged",
+            "assigned",
+            "cause",
+            "commented",
+            "closed_by_hand",
+        ]
+    # Bob only looks.
+    assert people.client(people.bob).post(path, {"do": "close"}).status_code == 403
+
+
+def link_path(url: str) -> str:
+    return "/" + url.split("://")[1].split("/", 1)[1]
+
+
+def test_opening_the_link_of_a_mail_does_nothing_and_its_form_acknowledges(
+    people: People, unit: Instrument, settings: Any
+) -> None:
+    settings.PUBLIC_URL = "https://noise.example"
+    made = incident(unit)
+    path = link_path(
+        incident_link(organisation_id=people.organisation.pk, user_id=people.bob.pk, incident_id=made.pk)
+    )
+    stranger = Client()
+    for _ in range(3):
+        assert "Acknowledge as Bob" in stranger.get(path).content.decode()
+    with organisation_scope(people.organisation.pk):
+        made.refresh_from_db()
+        assert made.acknowledged_at is None
+    assert "In hand: Bob" in stranger.post(path, {"text": "On my way"}).content.decode()
+    with organisation_scope(people.organisation.pk):
+        made.refresh_from_db()
+        assert made.acknowledged_by == people.bob
+        assert IncidentChange.objects.filter(incident=made, step="commented").exists()
+        Membership.objects.get(user=people.bob).delete()
+    assert stranger.get(path).status_code == 404
+
+
+def test_a_link_runs_out_and_cannot_be_forged(people: People, unit: Instrument, settings: Any) -> None:
+    import time_machine
+
+    settings.PUBLIC_URL = "https://noise.example"
+    made = incident(unit)
+    path = link_path(
+        incident_link(organisation_id=people.organisation.pk, user_id=people.bob.pk, incident_id=made.pk)
+    )
+    assert Client().get(path[:-3] + "xx/").status_code == 410
+    # A link to end a subscription opens no incident.
+    other = unsubscribe_link(organisation_id=people.organisation.pk, user_id=people.bob.pk, kind=str(made.pk))
+    assert Client().get("/alerts/" + link_path(other).split("/")[-2] + "/").status_code == 410
+    with time_machine.travel(datetime.now(UTC) + LASTS + HOUR):
+        assert Client().get(path).status_code == 410
+
+
+@pytest.mark.parametrize("asked", ["", AlertKind.OFFLINE])
+def test_one_click_ends_one_kind_and_only_by_post(people: People, settings: Any, asked: str) -> None:
+    settings.PUBLIC_URL = "https://noise.example"
+    with organisation_scope(people.organisation.pk):
+        AlertPreference.objects.create(
+            organisation=people.organisation,
+            membership=Membership.objects.get(user=people.bob),
+            kind=asked,
+        )
+    path = link_path(
+        unsubscribe_link(
+            organisation_id=people.organisation.pk, user_id=people.bob.pk, kind=AlertKind.OFFLINE
+        )
+    )
+    robot = Client(enforce_csrf_checks=True)
+    assert robot.get(path).status_code == 200
+    with organisation_scope(people.organisation.pk):
+        assert AlertPreference.objects.count() == 1
+    assert robot.post(path, {"List-Unsubscribe": "One-Click"}).status_code == 200
+    with organisation_scope(people.organisation.pk):
+        kinds = set(AlertPreference.objects.values_list("kind", flat=True))
+    assert AlertKind.OFFLINE not in kinds
+    assert "" not in kinds
+    assert (AlertKind.DISK in kinds) == (asked == "")
+
+
+def test_a_rule_is_rehearsed_before_it_can_be_saved(people: People, unit: Instrument) -> None:
+    rows = [
+        NoiseMeasurement(
+            organisation=people.organisation,
+            instrument=unit,
+            start_at=NOW - timedelta(days=1) + timedelta(minutes=minute),
+            duration_s=60.0,
+            LAeq=75.0 if 100 <= minute < 110 else 65.0 if minute == 30 else 50.0,
+        )
+        for minute in range(200)
+    ]
+    with organisation_scope(people.organisation.pk):
+        NoiseMeasurement.objects.bulk_create(rows)
+        rules = AlertRule.objects.count()
+    client, path = people.client(people.adam), "/o/harbour/alerts/rules/new/?kind=level"
+    # Saving at once only rehearses.
+    answer = client.post(path, {**LEVEL, "do": "save"})
+    text = answer.content.decode()
+    assert answer.status_code == 200
+    assert "2 incidents" in text
+    assert "1 of them red" in text
+    assert "4 messages" in text
+    sealed = text.split('name="rehearsed" value="')[1].split('"')[0]
+    # What was changed after the rehearsal is not what was shown.
+    answer = client.post(path, {**LEVEL, "red": "71", "rehearsed": sealed, "do": "save"})
+    assert answer.status_code == 200
+    with organisation_scope(people.organisation.pk):
+        assert AlertRule.objects.count() == rules
+        assert not Incident.objects.exists()
+    assert client.post(path, {**LEVEL, "rehearsed": sealed, "do": "save"}).status_code == 302
+    with organisation_scope(people.organisation.pk):
+        version = AlertRuleVersion.objects.get(rule__name="Site limit")
+        assert (version.number, version.settings["red"], version.made_by) == (1, 70.0, people.adam)
+
+
+def test_a_changed_rule_is_a_new_version_and_the_old_one_stays(people: People) -> None:
+    client = people.client(people.adam)
+    with organisation_scope(people.organisation.pk):
+        rule = AlertRule.objects.get(kind=AlertKind.OFFLINE)
+        old = AlertRuleVersion.objects.get(rule=rule)
+        with pytest.raises(Immutable):
+            old.save()
+    path = f"/o/harbour/alerts/rules/{rule.pk}/"
+    form = {"name": "Offline", "amber": "20", "red": "90"}
+    text = client.post(path, form).content.decode()
+    sealed = text.split('name="rehearsed" value="')[1].split('"')[0]
+    assert client.post(path, {**form, "rehearsed": sealed, "do": "save"}).status_code == 302
+    with organisation_scope(people.organisation.pk):
+        versions = AlertRuleVersion.objects.filter(rule=rule).order_by("number")
+        told = [(each.number, each.settings["amber"], each.current) for each in versions]
+        assert told == [(1, 15, False), (2, 20.0, True)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"amber": "", "red": ""}, "Give an amber limit"),
+        ({"red": "200"}, "never be exceeded"),
+        ({"amber": "5"}, "always be exceeded"),
+        ({"amber": "70", "red": "60"}, "Red has to lie beyond amber"),
+        ({"metric": "LAF90", "over": "rolling"}, "have no mean over a longer time"),
+        ({"days": []}, "hold on no day"),
+        ({"holidays": "Christmas"}, "is no date"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_says_so(people: People, changed: dict[str, Any], words: str) -> None:
+    form = {**LEVEL, **changed}
+    if changed.get("red") == "200":
+        form["amber"] = ""
+    answer = people.client(people.adam).post("/o/harbour/alerts/rules/new/?kind=level", form)
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_an_editor(people: People, kind: str) -> None:
+    page(people.client(people.adam), f"alerts/rules/new/?kind={kind}")
+
+
+def test_every_preset_fills_the_editor_and_names_its_source(people: People) -> None:
+    from monitoring.alerts.presets import PRESETS
+
+    client = people.client(people.adam)
+    for preset in PRESETS.values():
+        text = page(client, f"alerts/rules/new/?kind=level&preset={preset.slug}")
+        assert preset.source.split(":")[0] in text
+        assert "GK" not in preset.source
+
+
+def test_pause_go_on_and_remove(people: People) -> None:
+    client = people.client(people.adam)
+    with organisation_scope(people.organisation.pk):
+        rule = AlertRule.objects.get(kind=AlertKind.OFFLINE)
+    path = f"/o/harbour/alerts/rules/{rule.pk}/switch/"
+    for do, paused in (("pause", True), ("resume", False), ("pause", True)):
+        client.post(path, {"do": do})
+        with organisation_scope(people.organisation.pk):
+            rule.refresh_from_db()
+            assert (rule.paused_at is not None) == paused
+    client.post(path, {"do": "remove"})
+    assert client.get(f"/o/harbour/alerts/rules/{rule.pk}/").status_code == 404
+
+
+def test_maintenance_and_escalation_are_kept(people: People, unit: Instrument) -> None:
+    client = people.client(people.adam)
+    path = "/o/harbour/alerts/settings/"
+    with organisation_scope(people.organisation.pk):
+        mary = Membership.objects.get(user=people.mary)
+    tomorrow = (NOW + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+    later = (NOW + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
+    window = {
+        "do": "maintenance",
+        "maintenance-place": f"i{unit.pk}",
+        "maintenance-start_at": tomorrow,
+        "maintenance-end_at": later,
+        "maintenance-reason": "Windshield",
+    }
+    assert client.post(path, window).status_code == 302
+    wrong = {**window, "maintenance-end_at": "2020-01-01T00:00"}
+    assert client.post(path, wrong).status_code == 422
+    step = {
+        "do": "escalation",
+        "escalation-membership": mary.pk,
+        "escalation-after_minutes": 30,
+        "escalation-minimum": 2,
+    }
+    assert client.post(path, step).status_code == 302
+    assert client.post(path, step).status_code == 422
+    assert people.client(people.mary).post(path, step).status_code == 403
+    with organisation_scope(people.organisation.pk):
+        assert Maintenance.objects.get().instrument == unit
+        assert EscalationStep.objects.get().membership == mary
+        rows = {
+            "maintenance-end": Maintenance.objects.get().pk,
+            "escalation-remove": EscalationStep.objects.get().pk,
+        }
+    text = page(client, "alerts/settings/")
+    assert "Windshield" in text
+    for do, row in rows.items():
+        client.post(path, {"do": do, "row": row})
+    with organisation_scope(people.organisation.pk):
+        assert not Maintenance.objects.exists()
+        assert not EscalationStep.objects.exists()
+
+
+def test_quiet_hours_and_severity_are_ones_own(people: People) -> None:
+    client, path = people.client(people.bob), "/o/harbour/notifications/"
+    client.post(path, {"kind": [AlertKind.OFFLINE], "minimum": "2"})
+    hours = {
+        "form": "hours",
+        "quiet_from": "22:00",
+        "quiet_until": "07:00",
+        "timezone": "Australia/Sydney",
+    }
+    assert client.post(path, hours).status_code == 302
+    with organisation_scope(people.organisation.pk):
+        wish = AlertPreference.objects.get()
+        assert (wish.kind, wish.minimum) == (AlertKind.OFFLINE, Severity.RED)
+        mine = AlertHours.objects.get()
+        assert (mine.membership.user, mine.timezone, mine.red_breaks) == (
+            people.bob,
+            "Australia/Sydney",
+            False,
+        )
+    client.post(path, {**hours, "none": "1"})
+    with organisation_scope(people.organisation.pk):
+        assert not AlertHours.objects.exists()
+        assert AlertPreference.objects.exists()

@@ -1,0 +1,1 @@
+"""Tests of events, their sound and their time histories."""

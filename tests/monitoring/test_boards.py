@@ -1,0 +1,401 @@
+"""The boards of checks: what is wrong stands first, in as many queries for any fleet."""
+
+import csv
+import io
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from instruments import mycirrus
+from instruments.activity import activities
+from instruments.models import Instrument
+from instruments.tenancy import organisation_scope
+from monitoring.boards import BOARDS, BoardTime, board, board_counts, board_page, board_row
+from monitoring.check_standings import sic_baseline_clear, sic_baseline_set, standing_refresh
+from monitoring.models import (
+    Calibration,
+    CalibrationLogEntry,
+    Calibrator,
+    Certificate,
+    CheckStanding,
+    SicBaseline,
+    SystemIntegrityCheck,
+    Tolerances,
+)
+from monitoring.models.tolerances import months_later
+from monitoring.sync.ingest import calibrations_store, sics_store
+from tests.conftest import People, make_instrument
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+BOARD = "/o/harbour/checks/calibrations/"
+
+
+def calibrated(
+    instrument: Instrument, *offsets: float | None, status: str = "Success", every: int = 30
+) -> None:
+    """Calibrations with these offsets, the last one five days ago; ``status`` is of that last one."""
+    with organisation_scope(instrument.organisation_id):
+        for index, offset in enumerate(reversed(offsets)):
+            Calibration.objects.create(
+                organisation_id=instrument.organisation_id,
+                instrument=instrument,
+                at=NOW - timedelta(days=5 + every * index),
+                status=status if index == 0 else "Success",
+                level_db=93.7,
+                offset_db=offset,
+            )
+        standing_refresh(instrument=instrument)
+
+
+def checked(instrument: Instrument, levels: list[float], *, passed: bool = True) -> None:
+    """One SIC a night with these levels at 1 kHz, the last of them last night; ``passed`` is of that last one."""
+    with organisation_scope(instrument.organisation_id):
+        for index, level in enumerate(reversed(levels)):
+            good = passed if index == 0 else True
+            SystemIntegrityCheck.objects.create(
+                organisation_id=instrument.organisation_id,
+                instrument=instrument,
+                at=NOW - timedelta(hours=8, days=index),
+                status="Success" if good else "Failed",
+                passed=good,
+                level_500hz_db=98.5,
+                level_1khz_db=level,
+                level_8khz_db=98.4,
+            )
+        standing_refresh(instrument=instrument)
+
+
+def rows_of(people: People, kind: str, **held: Any) -> dict[str, str]:
+    """The state of each row by its serial, in the board's order."""
+    with organisation_scope(people.organisation.pk):
+        tolerances, time = Tolerances(**held), BoardTime(NOW, NOW.date())
+        rows = board(kind, tolerances=tolerances, time=time)
+        return {each.serial: board_row(each, kind, tolerances=tolerances, time=time).state for each in rows}
+
+
+def certificate(instrument: Instrument, due_on: date, **fields: Any) -> Certificate:
+    with organisation_scope(instrument.organisation_id):
+        return Certificate.objects.create(
+            organisation_id=instrument.organisation_id,
+            instrument=instrument,
+            number="U-17",
+            laboratory="Acoustics Laboratory",
+            issued_on=fields.pop("issued_on", due_on - timedelta(days=700)),
+            due_on=due_on,
+            **fields,
+        )
+
+
+def test_calibrations_stand_worst_first(people: People) -> None:
+    made = {serial: make_instrument(people.organisation, serial) for serial in "ABCDEFGHI"}
+    calibrated(made["A"], 0.0, 0.1)
+    calibrated(made["B"], 0.0, 0.50)
+    calibrated(made["C"], 0.0, 0.51)
+    calibrated(made["D"], 1.2, 1.6)
+    calibrated(made["E"], 0.0, 0.0, status="Failed")
+    calibrated(made["G"], 0.0, 0.0)
+    certificate(made["G"], NOW.date() - timedelta(days=1))
+    calibrated(made["H"], 0.0, 0.0)
+    certificate(made["H"], NOW.date() + timedelta(days=20))
+    calibrated(made["I"], 0.0, 0.0, status="Whatever")
+    # F was never calibrated; air and what is gone are on no board.
+    make_instrument(people.organisation, "AIR", type="AirQuality")
+    make_instrument(people.organisation, "GONE", gone_at=NOW)
+    make_instrument(people.other, "THEIRS")
+    assert rows_of(people, "calibrations") == {
+        "E": "failed",
+        "C": "moved",
+        "D": "moved",
+        "G": "certificate",
+        "F": "never",
+        "H": "soon",
+        "I": "unclear",
+        "A": "good",
+        "B": "good",
+    }
+
+
+def test_half_a_decibel_passes_as_decimals_do(people: People) -> None:
+    # 0.8 − 0.3 is 0.5000000000000001 in binary, and the database has to agree with the page.
+    instrument = make_instrument(people.organisation)
+    calibrated(instrument, 0.3, 0.8)
+    assert rows_of(people, "calibrations") == {"QT000001": "good"}
+    assert rows_of(people, "calibrations", step_db=Decimal("0.49")) == {"QT000001": "moved"}
+    assert rows_of(people, "calibrations", offset_db=Decimal("0.80")) == {"QT000001": "good"}
+    assert rows_of(people, "calibrations", offset_db=Decimal("0.79")) == {"QT000001": "moved"}
+
+
+def test_what_is_due_is_counted_from_the_last_good_calibration_and_no_sic_moves_it(people: People) -> None:
+    instrument = make_instrument(people.organisation)
+    calibrated(instrument, 0.0, 0.0)
+    checked(instrument, [98.3] * 4)
+    assert rows_of(people, "calibrations", calibration_days=4) == {"QT000001": "overdue"}
+    assert rows_of(people, "calibrations", calibration_days=6) == {"QT000001": "soon"}
+    assert rows_of(people, "calibrations", calibration_days=60) == {"QT000001": "good"}
+    assert rows_of(people, "calibrations") == {"QT000001": "good"}
+
+
+def test_sics_stand_worst_first(people: People) -> None:
+    made = {serial: make_instrument(people.organisation, serial) for serial in "ABCDEFG"}
+    checked(made["A"], [98.3] * 12)
+    checked(made["B"], [*[98.3] * 11, 97.6])
+    checked(made["C"], [*[98.3] * 11, 97.59])
+    checked(made["D"], [98.3 - 0.02 * night for night in range(25)])
+    checked(made["E"], [98.3] * 4, passed=False)
+    checked(made["F"], [98.3, 98.3])
+    assert rows_of(people, "sics") == {
+        "E": "failed",
+        "C": "moved",
+        "D": "drifting",
+        "G": "silent",
+        "F": "unclear",
+        "A": "good",
+        "B": "good",
+    }
+
+
+def test_limit_is_where_the_line_leaves_the_tolerance(people: People) -> None:
+    instrument = make_instrument(people.organisation)
+    checked(instrument, [98.3 - 0.02 * night for night in range(25)])
+    with organisation_scope(people.organisation.pk):
+        tolerances, time = Tolerances(), BoardTime(NOW, NOW.date())
+        (found,) = board("sics", tolerances=tolerances, time=time)
+        row = board_row(found, "sics", tolerances=tolerances, time=time)
+        each = {one.name: one for one in row.frequencies}["1 kHz"]
+        # Baseline 98.26 (the median of the first five), 97.82 last night, 0.02 dB a night: 97.56 in 13 nights.
+        assert each.baseline_db == Decimal("98.26")
+        assert each.difference_db == Decimal("-0.44")
+        assert each.per_month_db == pytest.approx(-0.6)
+        assert each.days_left == pytest.approx(13)
+        assert row.limit_at == NOW - timedelta(hours=8) + timedelta(days=13)
+        assert [one.days_left for one in row.frequencies if one.name != "1 kHz"] == [None, None]
+
+
+def test_baseline_begins_anew_with_a_calibration_and_can_be_set(people: People) -> None:
+    instrument = make_instrument(people.organisation)
+    checked(instrument, [98.3] * 10 + [97.0] * 4)
+    assert rows_of(people, "sics") == {"QT000001": "moved"}
+    with organisation_scope(people.organisation.pk):
+        Calibration.objects.create(
+            organisation=people.organisation,
+            instrument=instrument,
+            at=NOW - timedelta(days=3, hours=12),
+            status="Success",
+        )
+        assert standing_refresh(instrument=instrument).sic["of"] == 4
+        assert rows_of(people, "sics") == {"QT000001": "good"}
+        levels = {"level_1khz_db": Decimal("98.0")}
+        sic_baseline_set(instrument=instrument, levels=levels, note="lab", actor=people.mary, now=NOW)
+        assert CheckStanding.objects.get().sic["source"] == "set"
+        assert CheckStanding.objects.get().sic_difference_db == Decimal("-1.0")
+        assert activities(before=None, most=1)[0].verb == "sic_baseline_set"
+        sic_baseline_clear(instrument=instrument, actor=people.mary)
+        assert not SicBaseline.objects.exists()
+        assert CheckStanding.objects.get().sic_difference_db == 0
+
+
+def _fleet(people: People, size: int) -> None:
+    for number in range(size):
+        instrument = make_instrument(people.organisation, f"QT{size:03}{number:03}")
+        calibrated(instrument, 0.0, 0.6 if number % 3 else 0.1)
+        checked(instrument, [98.3] * 4, passed=bool(number % 4))
+
+
+@pytest.mark.parametrize("kind", list(BOARDS))
+def test_a_board_costs_the_same_queries_for_any_fleet(people: People, kind: str) -> None:
+    client, counts = people.client(people.bob), []
+    for size in (3, 40):
+        _fleet(people, size)
+        client.get(f"/o/harbour/checks/{kind}/")
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(f"/o/harbour/checks/{kind}/").status_code == 200
+        with CaptureQueriesContext(connection) as more:
+            assert client.get(f"/o/harbour/checks/{kind}.csv").status_code == 200
+        counts.append((len(queries), len(more)))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("kind", list(BOARDS))
+def test_pages_go_on_below_the_last_row_without_losing_or_repeating_one(people: People, kind: str) -> None:
+    _fleet(people, 13)
+    for serial, name in (("X1", "Same name"), ("X2", "Same name"), ("X3", "")):
+        make_instrument(people.organisation, serial, name=name)
+    with organisation_scope(people.organisation.pk):
+        tolerances, time = Tolerances(), BoardTime(NOW, NOW.date())
+        rows = board(kind, tolerances=tolerances, time=time)
+        whole = [each.serial for each in rows]
+        seen: list[str] = []
+        after = ""
+        while found := board_page(rows, after=after, most=4):
+            seen += [each.serial for each in found]
+            after = f"{found[-1].rank}.{found[-1].serial}"
+        assert seen == whole
+        assert len(whole) == 16
+        assert sum(board_counts(rows, kind).values()) == 16
+
+
+def test_the_board_in_a_browser_says_what_is_suspect_and_since_when(people: People) -> None:
+    calibrated(make_instrument(people.organisation, name="Crane"), 0.0, 0.6)
+    text = people.client(people.bob).get(BOARD).content.decode()
+    assert "Crane" in text
+    assert "Beyond tolerance" in text
+    assert "+0.60 dB" in text
+    assert "are suspect" in text
+    assert "at most 0.50 dB" in text
+    # Bob may not record a certificate.
+    assert "Record one" not in text
+    assert "Record one" in people.client(people.mary).get(BOARD).content.decode()
+
+
+def test_a_monitor_that_was_never_checked_stands_there_without_numbers(people: People) -> None:
+    make_instrument(people.organisation, name="Crane")
+    client = people.client(people.bob)
+    assert "Never calibrated" in client.get(BOARD).content.decode()
+    assert "No recent SIC" in client.get("/o/harbour/checks/sics/").content.decode()
+    for kind in BOARDS:
+        answer = client.get(f"/o/harbour/checks/{kind}.csv")
+        text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+        (row,) = csv.DictReader(io.StringIO(text))
+        assert row["name"] == "Crane"
+
+
+def test_filters_and_a_page_from_anywhere(people: People) -> None:
+    calibrated(make_instrument(people.organisation, "QT000001", name="Crane"), 0.0, 0.6)
+    calibrated(make_instrument(people.organisation, "QT000002", name="Gate"), 0.0, 0.1)
+    client = people.client(people.bob)
+    assert "Gate" not in client.get(BOARD, {"state": "moved"}).content.decode()
+    assert "Crane" not in client.get(BOARD, {"text": "gate"}).content.decode()
+    assert "Nothing matches" in client.get(BOARD, {"text": "zzz"}).content.decode()
+    for odd in ("x", "1.", ".QT000001", "99999999.a", "1.\0", "0.no-such-serial"):
+        assert client.get(BOARD, {"after": odd}).status_code == 200
+
+
+def test_csv_has_units_offsets_and_runs_no_formula(people: People) -> None:
+    calibrated(make_instrument(people.organisation, "QT000001", name="=2+2"), 0.0, 0.6)
+    answer = people.client(people.bob).get("/o/harbour/checks/calibrations.csv")
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert row["name"] == "'=2+2"
+    assert (row["step_db"], row["offset_db"], row["step_tolerance_db"]) == ("0.600", "0.600", "0.50")
+    assert datetime.fromisoformat(row["calibrated_at"]) == NOW - timedelta(days=5)
+    assert row["certificate_due_on"] == ""
+
+
+def test_admins_change_tolerances_and_the_log_says_from_what_to_what(people: People) -> None:
+    address = "/o/harbour/checks/tolerances/"
+    form = {
+        "step_db": "1.0",
+        "offset_db": "1.5",
+        "calibration_days": "30",
+        "sic_db": "0.7",
+        "meter_months": "24",
+        "calibrator_months": "12",
+    }
+    change = f"{address}change/"
+    assert people.client(people.bob).post(change, form).status_code == 403
+    assert "ISO 1996-2:2017" in people.client(people.bob).get(address).content.decode()
+    adam = people.client(people.adam)
+    assert adam.post(change, form | {"sic_db": "0.1"}).status_code == 422
+    assert adam.post(change, form).status_code == 302
+    assert adam.post(change, form | {"step_db": "0.8"}).status_code == 302
+    with organisation_scope(people.organisation.pk):
+        held = Tolerances.objects.get()
+        assert (held.step_db, held.calibration_days) == (Decimal("0.80"), 30)
+        assert "1.00 → 0.8" in activities(before=None, most=1)[0].detail
+    with organisation_scope(people.other.pk):
+        assert not Tolerances.objects.exists()
+
+
+def test_certificates_are_recorded_and_fall_due_by_the_rule_in_force(people: People) -> None:
+    instrument = make_instrument(people.organisation)
+    theirs = make_instrument(people.other, "QT000009")
+    mary = people.client(people.mary)
+    assert (
+        mary.post("/o/harbour/checks/calibrators/add/", {"serial": "88", "model": "CR:515"}).status_code
+        == 302
+    )
+    assert mary.post("/o/harbour/checks/calibrators/add/", {"serial": "88"}).status_code == 422
+    with organisation_scope(people.organisation.pk):
+        calibrator = Calibrator.objects.get()
+    told = {"number": "U-17", "laboratory": "Lab", "issued_on": "2026-01-31"}
+    address = "/o/harbour/checks/certificates/add/"
+    assert mary.post(address, told | {"instrument": theirs.serial}).status_code == 422
+    assert mary.post(address, told | {"instrument": instrument.serial}).status_code == 302
+    assert mary.post(address, told | {"calibrator": calibrator.pk}).status_code == 302
+    with organisation_scope(people.organisation.pk):
+        due = {bool(row.instrument_id): row.due_on for row in Certificate.objects.all()}
+        assert due == {True: date(2028, 1, 31), False: date(2027, 1, 31)}
+        row = Certificate.objects.get(calibrator=calibrator)
+    assert mary.post(f"/o/harbour/checks/certificates/{row.pk}/remove/").status_code == 302
+    with organisation_scope(people.organisation.pk):
+        assert Certificate.objects.count() == 1
+        assert activities(before=None, most=1)[0].verb == "certificate_removed"
+
+
+def test_months_end_where_a_month_does() -> None:
+    assert months_later(date(2026, 1, 31), 1) == date(2026, 2, 28)
+    assert months_later(date(2024, 2, 29), 24) == date(2026, 2, 28)
+    assert months_later(date(2026, 11, 30), 1) == date(2026, 12, 30)
+    assert months_later(date(2026, 12, 15), 12) == date(2027, 12, 15)
+
+
+def test_history_page_has_chart_notes_and_suspects(people: People) -> None:
+    instrument = make_instrument(people.organisation)
+    calibrated(instrument, 0.0, 0.6, 0.6)
+    checked(instrument, [98.3] * 4)
+    with organisation_scope(people.organisation.pk):
+        CalibrationLogEntry.objects.create(
+            organisation=people.organisation,
+            instrument=instrument,
+            at=NOW,
+            user="Sam",
+            message="New windshield",
+            digest="1",
+        )
+    client = people.client(people.bob)
+    text = client.get("/o/harbour/i/QT000001/calibrations/").content.decode()
+    assert "New windshield" in text
+    assert "are suspect" in text
+    figure = client.get("/o/harbour/i/QT000001/calibrations.json").json()
+    assert figure["traces"][0]["y"] == [0.0, 0.6, 0.6]
+    assert figure["traces"][1]["y"] == [0.6]
+    assert [mark["label"] for mark in figure["marks"]] == ["+0.60 dB"]
+    figure = client.get("/o/harbour/i/QT000001/sics.json").json()
+    assert figure["traces"][1]["y"] == [0.0, 0.0, 0.0, 0.0]
+    assert [limit["level"] for limit in figure["limits"]] == [0.7, -0.7]
+    assert "median of the first 4" in client.get("/o/harbour/i/QT000001/sics/").content.decode()
+
+
+def test_baseline_form(people: People) -> None:
+    instrument = make_instrument(people.organisation)
+    checked(instrument, [98.3] * 4)
+    mary, address = people.client(people.mary), "/o/harbour/i/QT000001/sic-baseline/"
+    assert 'value="98.3"' in mary.get(address).content.decode()
+    assert mary.post(address, {}).status_code == 422
+    assert mary.post(address, {"level_1khz_db": "98.0"}).status_code == 302
+    with organisation_scope(people.organisation.pk):
+        assert CheckStanding.objects.get().sic_difference_db == Decimal("0.3")
+    assert mary.post(address, {"clear": "1"}).status_code == 302
+    with organisation_scope(people.organisation.pk):
+        assert not SicBaseline.objects.exists()
+
+
+def test_what_is_fetched_stands_on_the_board_in_the_same_transaction(people: People) -> None:
+    instrument = make_instrument(people.organisation)
+    with organisation_scope(people.organisation.pk):
+        for days, offset in ((40, 0.0), (1, 0.6)):
+            told = mycirrus.Calibration("QT000001", NOW - timedelta(days=days), "Success", 93.7, offset, {})
+            calibrations_store(instrument=instrument, rows=[told], now=NOW)
+        assert CheckStanding.objects.get().step_db == Decimal("0.6")
+        failed = mycirrus.Sic("QT000001", NOW - timedelta(hours=1), "Failed", 98.5, 98.3, 62.1, {})
+        sics_store(instrument=instrument, rows=[failed], now=NOW)
+        assert rows_of(people, "sics") == {"QT000001": "failed"}
+        # Checks from before there were standings get theirs with the next answer, though nothing in it is new.
+        CheckStanding.objects.all().delete()
+        sics_store(instrument=instrument, rows=[failed], now=NOW)
+        assert CheckStanding.objects.get().step_db == Decimal("0.6")

@@ -1,0 +1,159 @@
+"""What the check tables say: steps, differences, doubt; and how numbers, periods and ages are written."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from cirrusweb.templatetags.ages import age, day
+from instruments.tenancy import organisation_scope
+from monitoring.acoustics.validity import calibration_step, doubt_since, step_is_large
+from monitoring.checks import calibration_rows, doubt_of, sic_rows
+from monitoring.models import Calibration, SystemIntegrityCheck
+from monitoring.templatetags.levels import latitude, longitude, period, signed
+from tests.conftest import People, make_instrument
+
+NIGHT = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("offset", "before", "large"),
+    [(0.5, 0.0, False), (0.51, 0.0, True), (-0.3, 0.2, False), (-0.31, 0.2, True), (0.8, 0.3, False)],
+)
+def test_half_a_decibel_exactly_is_within_the_rule(offset: float, before: float, large: bool) -> None:
+    # In binary, 0.8 − 0.3 is more than 0.5.
+    assert step_is_large(calibration_step(offset, before)) is large
+
+
+def test_an_unknown_offset_has_no_step() -> None:
+    assert calibration_step(None, 0.1) is None
+    assert calibration_step(0.1, None) is None
+    assert step_is_large(None) is False
+
+
+def test_doubt_begins_at_the_last_good_check() -> None:
+    assert doubt_since([NIGHT, None, NIGHT + timedelta(hours=3)]) == NIGHT + timedelta(hours=3)
+    assert doubt_since([None]) is None
+
+
+@pytest.mark.django_db
+class TestRows:
+    """With a record in the database."""
+
+    @pytest.fixture(autouse=True)
+    def record(self, people: People):  # type: ignore[no-untyped-def]
+        self.instrument = make_instrument(people.organisation)
+        with organisation_scope(people.organisation.pk):
+            yield
+
+    def sic(self, days_ago: float, passed: bool | None, level: float | None = 98.0) -> None:
+        SystemIntegrityCheck.objects.create(
+            organisation=self.instrument.organisation,
+            instrument=self.instrument,
+            at=NIGHT - timedelta(days=days_ago),
+            passed=passed,
+            level_500hz_db=level,
+            level_8khz_db=level,
+        )
+
+    def calibration(self, days_ago: float, offset: float | None, status: str = "Success") -> None:
+        Calibration.objects.create(
+            organisation=self.instrument.organisation,
+            instrument=self.instrument,
+            at=NIGHT - timedelta(days=days_ago),
+            status=status,
+            offset_db=offset,
+        )
+
+    def test_a_sic_is_told_against_the_last_that_passed_before_it(self) -> None:
+        for days_ago, passed, level in ((3, True, 98.0), (2, False, 60.0), (1, None, 97.0), (0, True, 98.5)):
+            self.sic(days_ago, passed, level)
+        rows = sic_rows(instrument=self.instrument, before=None, most=3)
+        assert [row.levels[0].difference_db for row in rows] == [0.5, -1.0, -38.0]
+        assert [row.levels[0].stands_out for row in rows] == [False, False, True]
+        # A frequency that MyCirrus left out has neither.
+        assert [row.levels[1].level_db for row in rows] == [None, None, None]
+
+    def test_the_first_sic_of_all_has_nothing_to_be_told_against(self) -> None:
+        self.sic(1, True)
+        assert sic_rows(instrument=self.instrument, before=None, most=5)[0].levels[0].difference_db is None
+        assert sic_rows(instrument=self.instrument, before=NIGHT - timedelta(days=5), most=5) == []
+
+    def test_a_step_reaches_over_the_end_of_a_page_and_over_a_gap(self) -> None:
+        for days_ago, offset in ((90, 0.0), (60, None), (30, 0.1), (0, 0.75)):
+            self.calibration(days_ago, offset)
+        rows = calibration_rows(instrument=self.instrument, before=None, most=2)
+        # The one before the last row has no offset: it is passed over where the page has one further back.
+        assert (str(rows[0].step), rows[0].step_is_large) == ("0.65", True)
+        assert str(calibration_rows(instrument=self.instrument, before=None, most=3)[1].step) == "0.1"
+
+    def test_no_doubt_while_the_last_check_passed(self) -> None:
+        self.sic(1, False)
+        self.sic(0, True)
+        assert doubt_of(instrument=self.instrument) is None
+
+    def test_a_run_of_failures_is_one_doubt(self) -> None:
+        for days_ago, passed in ((4, True), (2, False), (1, None), (0, False)):
+            self.sic(days_ago, passed)
+        doubt = doubt_of(instrument=self.instrument)
+        assert doubt is not None
+        assert doubt.failed_at == NIGHT - timedelta(days=2)
+        assert doubt.since_at == NIGHT - timedelta(days=4)
+
+    def test_a_good_calibration_after_the_last_good_sic_shortens_the_doubt(self) -> None:
+        self.sic(4, True)
+        self.calibration(3, 0.0)
+        self.calibration(2.5, 0.0, status="Failed")
+        self.sic(2, False)
+        self.calibration(1, 0.0)
+        doubt = doubt_of(instrument=self.instrument)
+        assert doubt is not None
+        assert doubt.since_at == NIGHT - timedelta(days=3)
+
+    def test_without_any_good_check_everything_is_in_doubt(self) -> None:
+        self.sic(1, False)
+        self.sic(0, False)
+        doubt = doubt_of(instrument=self.instrument)
+        assert doubt is not None
+        assert (doubt.failed_at, doubt.since_at) == (NIGHT - timedelta(days=1), None)
+
+
+def test_differences_carry_a_sign_and_nothing_is_not_zero() -> None:
+    assert [signed(value) for value in (0.02, -0.07, 0.0, -0.001, None)] == [
+        "+0.02",
+        "−0.07",
+        "±0.00",
+        "±0.00",
+        "",
+    ]
+
+
+def test_periods_are_written_as_the_field_writes_them() -> None:
+    assert [period(value) for value in (30, 60, 900, 3600, 90, None, 0)] == [
+        *("30 s", "1 min", "15 min", "1 h", "90 s", "", "")
+    ]
+
+
+def test_positions_name_their_side() -> None:
+    assert (latitude(52.95939), longitude(-1.19885)) == ("52.95939° N", "1.19885° W")
+    assert (latitude(-33.0), longitude(151.2)) == ("33.00000° S", "151.20000° E")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (5, "5 seconds ago"),
+        (61, "1 minute ago"),
+        (7300, "2 hours ago"),
+        (90_000, "1 day ago"),
+        (-190, "in 3 minutes"),
+    ],
+)
+def test_ages_are_in_one_unit(seconds: int, words: str) -> None:
+    assert age(timezone.now() - timedelta(seconds=seconds)) in (words, words.replace("5 s", "6 s"))
+
+
+def test_a_day_names_its_year_only_when_it_is_another() -> None:
+    now = timezone.now()
+    assert str(now.year) not in day(now)
+    assert str(now.year - 2) in day(now - timedelta(days=730))

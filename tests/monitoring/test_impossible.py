@@ -1,0 +1,130 @@
+"""Values that cannot be true: kept as they came, flagged, shown, named in exports, and forgotten once corrected."""
+
+import csv
+import io
+from contextvars import Context
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from instruments.models import Instrument
+from instruments.mycirrus import NOISE_VALUES
+from instruments.mycirrus import NoiseMeasurement as NoiseRow
+from instruments.tenancy import organisation_scope
+from monitoring.alerts.judges.metrics import METRICS
+from monitoring.flags import flagged
+from monitoring.models import ImpossibleRow, NoiseMeasurement
+from monitoring.possible import BOUNDS, impossible_of, is_impossible
+from monitoring.sync.histories import LIMITED
+from monitoring.sync.ingest import noise_store
+from tests.conftest import People, make_instrument
+
+START = datetime(2026, 11, 26, 8, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def unit(people: People) -> Instrument:
+    return make_instrument(people.organisation)
+
+
+def comes(unit: Instrument, *rows: dict[str, float]) -> None:
+    told = [
+        NoiseRow(
+            serial=unit.serial,
+            start_at=START + index * MINUTE,
+            end_at=START + (index + 1) * MINUTE,
+            duration_s=60.0,
+            values=values,
+            labels={},
+            document={},
+        )
+        for index, values in enumerate(rows)
+    ]
+    with organisation_scope(unit.organisation_id), transaction.atomic():
+        noise_store(instrument=unit, rows=told, now=START + timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "expected"),
+    [
+        ("noise", "LCPeak", 200.0, False),
+        ("noise", "LCPeak", 200.1, True),
+        ("noise", "LAeq", -20.1, True),
+        ("noise", "LAeq", float("nan"), True),
+        ("noise", "LAeq", None, False),
+        ("weather", "wind_speed_ms", -0.1, True),
+        ("weather", "wind_speed_ms", 0.0, False),
+        ("weather", "humidity_pct", 140.0, True),
+        ("weather", "pressure_hpa", 1.012, True),
+        ("ppv", "v_max_x_mms", -1.0, True),
+        ("gas", "co_ppb", -3.0, False),
+        ("gas", "voc", -3.0, False),
+    ],
+)
+def test_what_cannot_be(table: str, column: str, value: float | None, expected: bool) -> None:
+    assert is_impossible(table, column, value) is expected
+    assert (
+        bool(impossible_of(table, {column: [1000.0 if table == "weather" else 1.0, value]}).get(1))
+        is expected
+    )
+
+
+def test_every_bound_is_of_a_column_and_every_limit_has_its_bounds() -> None:
+    tables = {**{name: model for model, name in LIMITED.items()}, "noise": NoiseMeasurement}
+    assert set(tables) == set(BOUNDS)
+    for table, columns in BOUNDS.items():
+        assert set(columns) <= {field.name for field in tables[table]._meta.get_fields()}
+    assert set(BOUNDS["noise"]) == set(NOISE_VALUES)
+    assert {metric.table for metric in METRICS.values()} <= set(BOUNDS)
+
+
+def test_it_is_kept_flagged_and_shown_and_goes_once_it_is_corrected(people: People, unit: Instrument) -> None:
+    comes(
+        unit,
+        {"LAeq": 55.0, "LCPeak": 90.0},
+        {"LAeq": 56.0, "LCPeak": 250.0},
+        {"LAeq": -99.0, "LCPeak": 260.0},
+    )
+    with organisation_scope(people.organisation.pk):
+        kept = NoiseMeasurement.objects.get(instrument=unit, start_at=START + MINUTE)
+        assert kept.LCPeak == 250.0
+        (found,) = flagged()
+        assert (found.count, found.newest_at) == (2, START + 2 * MINUTE)
+        assert found.values == {"LAeq": -99.0, "LCPeak": 260.0}
+    page = people.client(people.bob).get("/o/harbour/health/").content.decode()
+    assert "Values that cannot be true" in page
+    assert "LCPeak 260" in page
+    assert "LCPeak" not in people.client(people.charlie).get("/o/quarry/health/").content.decode()
+    comes(
+        unit, {"LAeq": 55.0, "LCPeak": 90.0}, {"LAeq": 56.0, "LCPeak": 95.0}, {"LAeq": 57.0, "LCPeak": 96.0}
+    )
+    with organisation_scope(people.organisation.pk):
+        assert not ImpossibleRow.objects.exists()
+    assert "cannot be true" not in people.client(people.bob).get("/o/harbour/health/").content.decode()
+
+
+def test_files_name_what_cannot_be_and_keep_it(people: People, unit: Instrument) -> None:
+    comes(unit, {"LAeq": 55.0, "LCPeak": 90.0}, {"LAeq": 56.0, "LCPeak": 250.0})
+    answer: Any = people.client(people.bob).get(
+        "/o/harbour/i/QT000001/levels.csv",
+        {"from": "2026-11-26T08:00", "to": "2026-11-26T09:00", "rows": "recorded"},
+    )
+    content = Context().run(lambda: b"".join(answer.streaming_content)).decode()
+    rows = list(csv.DictReader(io.StringIO(content)))
+    assert [(row["LCPeak"], row["impossible"], row["validity"]) for row in rows] == [
+        ("90.0", "", "valid"),
+        ("250.0", '["LCPeak"]', "impossible"),
+    ]
+
+
+@pytest.mark.parametrize("many", [2, 30])
+def test_listing_costs_the_same_for_any_fleet(
+    people: People, many: int, django_assert_num_queries: Any
+) -> None:
+    for number in range(many):
+        comes(make_instrument(people.organisation, f"QT10{number:04}"), {"LCPeak": 250.0})
+    with organisation_scope(people.organisation.pk), django_assert_num_queries(2):
+        assert len([each.instrument.name for each in flagged()]) == many

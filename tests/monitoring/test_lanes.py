@@ -1,0 +1,112 @@
+"""History comes newest first, in short turns, and never holds up what is new."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from instruments.models import Instrument, Organisation
+from instruments.tenancy import organisation_scope
+from monitoring.models import Gap, Lane, NoiseMeasurement, Resource, SyncTarget
+from monitoring.sync import claims, run
+from monitoring.sync.claims import due_claim, targets_ensure
+from monitoring.sync.run import target_run
+from tests.conftest import make_instrument, make_key, make_organisation
+from tests.monitoring.conftest import NewKey, again, start, turns
+from tests.monitoring.truth import noise_told
+from tests.simulated import SimulatedMyCirrus
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def owner(db: None) -> Organisation:
+    return make_organisation("harbour")
+
+
+def test_what_is_new_goes_first_and_history_leaves_room(
+    owner: Organisation, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "pace_of", lambda _: 1000.0)
+    settings.HISTORY_DAYS = 30
+    settings.SYNC_BACKFILLS_AT_ONCE = 1
+    settings.SYNC_TURNS_PER_KEY = 50
+    key = make_key(owner)
+    instrument = make_instrument(owner, api_key=key)
+    with organisation_scope(owner.pk):
+        targets_ensure(instruments=[instrument], now=NOW)
+        lanes = dict(SyncTarget.objects.values_list("pk", "lane"))
+    assert Lane.BACKFILL in lanes.values()
+    claimed = [lanes[claim.target_id] for claim in due_claim(now=NOW)]
+    assert claimed.count(Lane.BACKFILL) == 1
+    assert claimed == sorted(claimed)
+    # The one that is held counts, whoever asks next.
+    assert due_claim(now=NOW) == []
+
+
+def test_history_is_read_downwards_to_its_floor_and_then_left_alone(
+    mycirrus: SimulatedMyCirrus,
+    new_key: NewKey,
+    organisation: Organisation,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.HISTORY_DAYS = 4
+    monkeypatch.setattr(run, "BACKFILL_TURN_SECONDS", 0.0)
+    serial = mycirrus.serials()[0]
+    key = new_key(serial)
+    start(key)
+    with organisation_scope(organisation.pk):
+        oldest = []
+        only = {"resource": Resource.NOISE, "lane": Lane.BACKFILL}
+        while True:
+            claims = due_claim(now=datetime.now(UTC), organisation_id=organisation.pk)
+            if not claims:
+                break
+            for claim in claims:
+                target_run(claim=claim)
+            target = SyncTarget.objects.filter(**only).first()
+            if target is not None and target.watermark_at not in oldest:
+                oldest.append(target.watermark_at)
+        # A day a turn, each older than the one before, down to the floor and no further.
+        assert oldest == sorted(oldest, reverse=True)
+        assert len(oldest) >= 4
+        target = SyncTarget.objects.get(**only)
+        assert target.done_at is not None
+        assert target.watermark_at == target.floor_at
+        unit = Instrument.objects.get(serial=serial)
+        first = NoiseMeasurement.objects.filter(instrument=unit).order_by("start_at").first()
+        assert first is not None
+        assert abs(first.start_at - target.floor_at) < timedelta(minutes=2)
+        stored = NoiseMeasurement.objects.filter(instrument=unit).order_by("start_at")
+        live = SyncTarget.objects.get(instrument=unit, resource=Resource.NOISE, lane=Lane.LIVE)
+        told = noise_told(mycirrus, serial, first.start_at, live.watermark_at)
+        assert list(stored.values_list("start_at", flat=True)) == [row["start_at"] for row in told]
+        # What the ledger calls missing is exactly what is not there.
+        for gap in Gap.objects.filter(instrument=unit, resource=Resource.NOISE):
+            assert not stored.filter(start_at__gte=gap.start_at, start_at__lt=gap.end_at).exists()
+        # Done is done: not claimed again.
+        SyncTarget.objects.filter(**only).update(due_at=datetime.now(UTC))
+        assert due_claim(now=datetime.now(UTC), organisation_id=organisation.pk) == []
+
+
+def test_rows_that_arrive_late_are_found_by_the_sweep(
+    mycirrus: SimulatedMyCirrus, new_key: NewKey, organisation: Organisation
+) -> None:
+    serial = mycirrus.serials()[0]
+    start(new_key(serial))
+    turns(organisation)
+    with organisation_scope(organisation.pk):
+        rows = NoiseMeasurement.objects.order_by("start_at")
+        lost = list(rows.values_list("start_at", flat=True)[100:110])
+        rows.filter(start_at__in=lost).delete()
+    # The live lane has passed them by; the sweep asks again.
+    again(organisation, Resource.NOISE, lane=Lane.LIVE)
+    with organisation_scope(organisation.pk):
+        assert not NoiseMeasurement.objects.filter(start_at__in=lost).exists()
+    with organisation_scope(organisation.pk):
+        SyncTarget.objects.update(due_at=datetime.now(UTC) + timedelta(days=1))
+        SyncTarget.objects.filter(resource=Resource.NOISE, lane=Lane.SWEEP).update(due_at=datetime.now(UTC))
+        for claim in due_claim(now=datetime.now(UTC), organisation_id=organisation.pk):
+            target_run(claim=claim)
+        assert NoiseMeasurement.objects.filter(start_at__in=lost).count() == 10

@@ -1,0 +1,369 @@
+"""Weather, air and vibration: buckets that equal pure Python's, gaps as gaps, the newest reading on the fleet."""
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from plotly import graph_objects as go
+
+from instruments.models import Instrument, Organisation
+from instruments.mycirrus.types import Particulates, Ppv
+from instruments.tenancy import organisation_scope
+from monitoring.charts.figures import sample_figure
+from monitoring.charts.ranges import RANGES
+from monitoring.charts.samples import KINDS, How, SampleSeries, sample_series
+from monitoring.charts.series import MOST_POINTS
+from monitoring.models import (
+    InstrumentStatus,
+    NoiseMeasurement,
+    ParticulateSample,
+    Resource,
+    SeriesRow,
+)
+from monitoring.sync.histories import HISTORIES
+from monitoring.tiles import tile_of
+from monitoring.views.samples import LONGEST
+from tests.conftest import People, make_instrument
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+PANELS = [(kind, panel) for kind, told in KINDS.items() for panel in told.panels]
+AIR, VIBRATION = Instrument.Kind.AIR_QUALITY, Instrument.Kind.VIBRATION
+
+Row = tuple[datetime, float | None, dict[str, float | None]]
+
+
+@pytest.fixture
+def instrument(organisation: Organisation) -> Iterator[Instrument]:
+    with organisation_scope(organisation.pk):
+        yield make_instrument(organisation, "AQ000001", type=AIR)
+
+
+def recorded(instrument: Instrument, model: type[SeriesRow], rows: list[Row]) -> None:
+    model._default_manager.bulk_create(
+        model(
+            organisation_id=instrument.organisation_id,
+            instrument=instrument,
+            start_at=at,
+            duration_s=seconds,
+            **values,
+        )
+        for at, seconds, values in rows
+    )
+
+
+def pm(*rows: tuple[datetime, float | None, float | None]) -> list[Row]:
+    return [(at, seconds, {"pm10_ugm3": value}) for at, seconds, value in rows]
+
+
+def series_of(instrument: Instrument, kind: str, panel: str, span: timedelta, **more: Any) -> SampleSeries:
+    told = KINDS[kind]
+    return sample_series(
+        instrument=instrument,
+        kind=told,
+        panel=told.panels[panel],
+        **{"start": NOON - span, "end": NOON, "now": NOON, **more},
+    )
+
+
+def pm10(instrument: Instrument, span: timedelta = HOUR, **more: Any) -> Any:
+    series = series_of(instrument, Resource.PARTICULATES, "pm", span, **more)
+    return series, next(line for line in series.lines if line.quantity.column == "pm10_ugm3")
+
+
+@pytest.mark.parametrize("range_", [name for name, span in RANGES.items() if span <= LONGEST])
+@pytest.mark.parametrize(("kind", "panel"), PANELS)
+def test_each_bucket_equals_pure_python(instrument: Instrument, kind: str, panel: str, range_: str) -> None:
+    told, span = KINDS[kind], RANGES[range_]
+    chance = random.Random(f"{kind} {panel} {range_}")
+    columns = {quantity.column for quantity in told.panels[panel].quantities}
+    rows: list[Row] = []
+    for number in range(240):
+        values = {name: chance.choice([None, chance.uniform(-5, 90)]) for name in columns}
+        seconds = 60.0 if number == 239 else chance.choice([60.0, 30.0, None])
+        rows.append((NOON - (240 - number) * MINUTE, seconds, values))
+    recorded(instrument, told.model, rows)
+    series = series_of(instrument, kind, panel, span)
+    assert len(series.lines[0].values) <= MOST_POINTS
+    within = [row for row in rows if series.start_at <= row[0] < NOON]
+    for line in series.lines:
+        buckets: dict[int, list[tuple[float, float]]] = {}
+        for at, seconds, values in within:
+            value = values[line.quantity.column]
+            if value is not None:
+                place = int((at - series.start_at).total_seconds() // series.bucket_s)
+                buckets.setdefault(place, []).append((value, seconds or 60.0))
+        for place, value in enumerate(line.values):
+            held = buckets.get(place)
+            assert value == (None if held is None else pytest.approx(together(line.quantity.how, held)))
+            assert line.upper[place] == (None if held is None else pytest.approx(max(held)[0]))
+            assert line.lower[place] == (None if held is None else pytest.approx(min(held)[0]))
+        everything = [pair for held in buckets.values() for pair in held]
+        assert line.total == pytest.approx(together(line.quantity.how, everything))
+        assert line.highest == pytest.approx(max(everything)[0])
+    valid = [row for row in within if any(value is not None for value in row[2].values())]
+    assert series.count == len(valid)
+    assert series.valid_s == pytest.approx(sum(seconds or 60.0 for _, seconds, _ in valid))
+
+
+def together(how: How, held: list[tuple[float, float]]) -> float:
+    if how != How.MEAN:
+        return (max if how == How.MAXIMUM else min)(value for value, _ in held)
+    return sum(value * seconds for value, seconds in held) / sum(seconds for _, seconds in held)
+
+
+def test_what_has_a_rule_has_that_one() -> None:
+    rules = {
+        quantity.column: {other.how for other in panel.quantities if other.column == quantity.column}
+        for kind in KINDS.values()
+        for panel in kind.panels.values()
+        for quantity in panel.quantities
+    }
+    for column, how in rules.items():
+        if column.startswith(("v_max", "vdv")):
+            assert how == {How.MAXIMUM}, column
+        elif column.startswith("lte"):
+            # Decibels have no arithmetic mean.
+            assert how == {How.MINIMUM}, column
+        else:
+            assert How.MEAN in how, column
+    assert rules["wind_speed_ms"] == {How.MEAN, How.MAXIMUM}
+    # Arithmetic means of directions are wrong, so there is none.
+    assert "wind_direction_deg" not in rules
+
+
+def test_a_long_period_weighs_more(instrument: Instrument) -> None:
+    rows = pm((NOON - HOUR, 900, 10), (NOON - HOUR + 15 * MINUTE, 300, 50))
+    recorded(instrument, ParticulateSample, rows)
+    series, line = pm10(instrument)
+    # 900 s at 10 and 300 s at 50; the plain mean would say 30.
+    assert line.total == pytest.approx(20)
+    assert (line.highest, series.valid_s, series.bucket_s) == (50, 1200, 300)
+
+
+def test_a_gap_is_none_and_no_zero(instrument: Instrument) -> None:
+    rows = pm(*((NOON - HOUR + number * MINUTE, 60, 7.5) for number in range(60) if not 20 <= number < 40))
+    recorded(instrument, ParticulateSample, rows)
+    series, line = pm10(instrument)
+    assert line.values[20:40] == line.lower[20:40] == line.upper[20:40] == [None] * 20
+    assert set(line.values[:20] + line.values[40:60]) == {7.5}
+    assert series.coverage_pct == pytest.approx(100 * 40 / 60)
+
+
+def test_an_empty_value_is_neither_zero_nor_time_that_was_measured(instrument: Instrument) -> None:
+    recorded(instrument, ParticulateSample, pm((NOON - 2 * MINUTE, 60, 8), (NOON - MINUTE, 60, None)))
+    series, line = pm10(instrument, 2 * MINUTE)
+    assert line.values == [8, None]
+    assert (line.total, series.coverage_pct, series.count) == (8, 50, 1)
+
+
+def test_coverage_counts_elapsed_time_only(instrument: Instrument) -> None:
+    recorded(instrument, ParticulateSample, pm(*((NOON - HOUR + n * MINUTE, 60, 8.0) for n in range(30))))
+    series, _ = pm10(instrument, end=NOON + HOUR)
+    assert series.coverage_pct == 50
+
+
+def test_nothing_recorded_has_no_value_and_no_coverage(instrument: Instrument) -> None:
+    series, line = pm10(instrument)
+    assert set(line.values) == {None}
+    assert (line.total, line.highest, series.count, series.coverage_pct) == (None, None, 0, 0)
+
+
+def test_another_organisation_s_instrument_is_refused(people: People) -> None:
+    theirs = make_instrument(people.other, type=AIR)
+    with organisation_scope(people.other.pk):
+        recorded(theirs, ParticulateSample, pm((NOON - MINUTE, 60, 8)))
+    with organisation_scope(people.organisation.pk), pytest.raises(NoiseMeasurement.DoesNotExist):
+        pm10(theirs)
+
+
+@pytest.mark.parametrize("range_", ["1h", "30d"])
+@pytest.mark.parametrize(("kind", "panel"), PANELS)
+def test_every_figure_is_one_that_plotly_takes(
+    instrument: Instrument, kind: str, panel: str, range_: str
+) -> None:
+    told = KINDS[kind]
+    names = {quantity.column for quantity in told.panels[panel].quantities}
+    rows: list[Row] = [
+        (NOON - number * MINUTE, 60.0, dict.fromkeys(names, 0.1234 * number))
+        for number in range(1, 120)
+        if number % 7
+    ]
+    recorded(instrument, told.model, rows)
+    span = RANGES[range_]
+    series = series_of(instrument, kind, panel, span)
+    figure = sample_figure(
+        series, start=NOON - span, end=NOON, zone="Europe/London", summary="So it was.", empty="Nothing."
+    )
+    json.dumps(figure)
+    lines = [trace for trace in figure["traces"] if trace.get("kind") != "band"]
+    bands = [trace for trace in figure["traces"] if trace.get("kind") == "band"]
+    assert [trace["name"] for trace in lines] == [str(q.label) for q in told.panels[panel].quantities]
+    for trace in figure["traces"]:
+        for name in ("lower", "upper") if trace in bands else ("y",):
+            assert len(trace[name]) <= MOST_POINTS
+            drawn = go.Scatter(name=trace["name"], x0=trace["x0"], dx=trace["dx"], y=trace[name])
+            assert list(drawn.y) == trace[name]
+    # A minute's bucket holds one value, and there is nothing between the lowest and the highest of one.
+    spread = [quantity for quantity in told.panels[panel].quantities if quantity.spread]
+    assert len(bands) == (len(spread) if range_ == "30d" else 0)
+    for band in bands:
+        mean = next(trace["y"] for trace in lines if trace["series"] == band["series"])
+        for low, middle, high in zip(band["lower"], mean, band["upper"], strict=True):
+            assert (low is None) == (middle is None) == (high is None)
+            assert middle is None or low <= middle <= high
+    assert None in lines[0]["y"]
+    assert 0 <= figure["coverage"] <= 1
+    assert figure["unit"] == lines[0]["unit"]
+    go.Figure(layout=figure["layout"])
+
+
+# Pages.
+
+AIR_PAGE = "/o/harbour/i/AQ000001/"
+
+
+def test_each_kind_has_its_address(instrument: Instrument, people: People) -> None:
+    now = datetime.now(UTC)
+    recorded(instrument, ParticulateSample, pm((now - 5 * MINUTE, 60, 21.25)))
+    bob = people.client(people.bob)
+    for kind, panel in PANELS:
+        answer = bob.get(f"{AIR_PAGE}samples/{kind}.json", {"range": "1h", "panel": panel})
+        assert answer.status_code == 200
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.json()["end"] - answer.json()["start"] == 3_600_000
+    told = bob.get(f"{AIR_PAGE}samples/particulates.json").json()
+    assert "PM10 mean 21.2 µg/m³" in told["summary"] or "PM10 mean 21.3 µg/m³" in told["summary"]
+    # Longer than samples are drawn: the longest that there is.
+    long = bob.get(f"{AIR_PAGE}samples/particulates.json?range=2y").json()
+    assert long["end"] - long["start"] == 30 * 86_400_000
+
+
+@pytest.mark.parametrize("address", ["noise.json", "status.json", "ppv.json?panel=nothing", "particulates"])
+def test_what_is_no_kind_is_not_found(instrument: Instrument, people: People, address: str) -> None:
+    assert people.client(people.bob).get(f"{AIR_PAGE}samples/{address}").status_code == 404
+
+
+def test_outsiders_and_other_organisations_get_404(instrument: Instrument, people: People) -> None:
+    make_instrument(people.other, "AQ000009", type=AIR)
+    assert people.client(people.charlie).get(f"{AIR_PAGE}samples/particulates.json").status_code == 404
+    across = "/o/harbour/i/AQ000009/samples/particulates.json"
+    assert people.client(people.bob).get(across).status_code == 404
+    assert people.client(people.charlie).get("/o/quarry/i/AQ000009/samples/gases.json").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("type_", "features", "kinds"),
+    [
+        (AIR, [], {"particulates", "gases"}),
+        (VIBRATION, [], {"ppv", "vdv"}),
+        ("Noise", ["SIC", "Weather"], {"weather", "stats"}),
+        ("Noise", ["SIC"], {"stats"}),
+    ],
+)
+def test_an_instrument_has_the_cards_of_what_it_measures(
+    people: People, type_: str, features: list[str], kinds: set[str]
+) -> None:
+    make_instrument(people.organisation, type=type_, features=features)
+    page = people.client(people.bob).get("/o/harbour/i/QT000001/").content.decode()
+    assert {kind for kind in KINDS if f"/samples/{kind}.json" in page} == kinds
+    assert ("There is no table of its values on this page." in page) == bool(kinds)
+
+
+# The newest reading.
+
+
+def store(instrument: Instrument, resource: str, *rows: Any) -> InstrumentStatus:
+    HISTORIES[resource].store(instrument, rows, datetime.now(UTC))
+    return InstrumentStatus.objects.get(instrument=instrument)
+
+
+def dust(at: datetime, small: float | None, large: float | None) -> Particulates:
+    return Particulates("AQ000001", at, 60.0, None, small, None, large, {})
+
+
+def shake(at: datetime, *axes: float | None) -> Ppv:
+    return Ppv("VB000001", at, 300.0, *axes, None, None, None, {})
+
+
+def test_the_newest_sample_is_the_present_reading(instrument: Instrument) -> None:
+    present = store(instrument, Resource.PARTICULATES, dust(NOON, 7, 19), dust(NOON - MINUTE, 99, 99))
+    assert present.latest == {"PM2.5": 7, "PM10": 19}
+    assert (present.latest_at, present.latest_seconds) == (NOON, 60)
+    # History that comes later does not hide it, and leaves the page as it is.
+    older = store(instrument, Resource.PARTICULATES, dust(NOON - HOUR, 1, 2))
+    again = store(instrument, Resource.PARTICULATES, dust(NOON, 7, 19))
+    assert older.latest == again.latest == present.latest
+    assert older.changed_at == again.changed_at == present.changed_at
+    corrected = store(instrument, Resource.PARTICULATES, dust(NOON, 7, 20))
+    assert corrected.latest["PM10"] == 20
+    assert corrected.changed_at > present.changed_at
+
+
+def test_vibration_reads_its_largest_axis(people: People) -> None:
+    with organisation_scope(people.organisation.pk):
+        unit = make_instrument(people.organisation, "VB000001", type=VIBRATION)
+        assert store(unit, Resource.PPV, shake(NOON, 0.2, 1.234, None)).latest == {"PPV": 1.234}
+        assert store(unit, Resource.PPV, shake(NOON + MINUTE, None, None, None)).latest == {"PPV": None}
+
+
+@pytest.mark.parametrize("view", ["tiles", "table"])
+def test_the_fleet_shows_value_unit_period_and_age(people: People, view: str) -> None:
+    now = datetime.now(UTC)
+    with organisation_scope(people.organisation.pk):
+        air = make_instrument(people.organisation, "AQ000001", type=AIR)
+        store(air, Resource.PARTICULATES, dust(now - 4 * MINUTE, 7.04, 19.26))
+        unit = make_instrument(people.organisation, "VB000001", type=VIBRATION)
+        store(unit, Resource.PPV, shake(now - 10 * MINUTE, 0.2, 1.234, None))
+    page = people.client(people.bob).get(f"/o/harbour/?view={view}").content.decode()
+    for words in ("7.0", "19.3", "µg/m³", "1.23", "mm/s", "1 min", "5 min", "data-relative"):
+        assert words in page, words
+    assert "status only" not in page
+    # When the period of the newest sample ended, for the age that grows on the page.
+    assert f"{now - 3 * MINUTE:%M:%S}" in page
+
+
+@pytest.mark.parametrize("address", ["/o/harbour/", "/o/harbour/?view=table", AIR_PAGE])
+def test_a_reading_that_is_missing_is_a_dash(instrument: Instrument, people: People, address: str) -> None:
+    bob = people.client(people.bob)
+    assert "no value" in bob.get(address).content.decode()
+    store(instrument, Resource.PARTICULATES, dust(datetime.now(UTC), None, 19.26))
+    page = bob.get(address).content.decode()
+    assert "no value" in page
+    assert "19.3" in page
+    assert 'class="reading">0' not in page
+
+
+def test_an_aged_reading_is_not_taken_for_the_present(instrument: Instrument) -> None:
+    store(instrument, Resource.PARTICULATES, dust(NOON, 7, 19))
+    instrument = Instrument.objects.select_related("status").get(pk=instrument.pk)
+    fresh, late = NOON + 10 * MINUTE, NOON + 2 * HOUR
+    assert tile_of(instrument, fresh).level_is_current
+    assert not tile_of(instrument, late).level_is_current
+
+
+@pytest.mark.parametrize("view", ["tiles", "table"])
+def test_the_fleet_s_cost_does_not_grow_with_its_readings(people: People, view: str) -> None:
+    now, bob = datetime.now(UTC), people.client(people.bob)
+
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert bob.get(f"/o/harbour/?view={view}").status_code == 200
+        return len(queries)
+
+    def add(first: int, count: int) -> None:
+        with organisation_scope(people.organisation.pk):
+            for number in range(first, first + count):
+                air = make_instrument(people.organisation, f"AQ{number:06}", type=AIR)
+                store(air, Resource.PARTICULATES, dust(now, 7, 19))
+
+    add(0, 1)
+    cost()
+    few = cost()
+    add(1, 15)
+    assert cost() == few

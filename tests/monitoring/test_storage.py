@@ -1,0 +1,137 @@
+"""Where rows lie and how long: month partitions on PostgreSQL, retention in chunks, rollups kept."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from instruments.models import Organisation
+from instruments.mycirrus import NoiseMeasurement as NoiseRow
+from instruments.tenancy import organisation_scope
+from monitoring.models import ImpossibleRow, NoiseMeasurement, NoiseRollup, Resource, Retention
+from monitoring.possible import BOUNDS
+from monitoring.storage import retention
+from monitoring.storage.partitions import months, partitions, partitions_ensure, series_tables
+from monitoring.storage.retention import FLAGGED, partitions_drop, rows_drop
+from monitoring.sync.ingest import noise_store
+from tests.conftest import People, make_instrument
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NOISE = NoiseMeasurement._meta.db_table
+needs_partitions = pytest.mark.skipif(
+    "connection.vendor != 'postgresql'", reason="only PostgreSQL has partitions"
+)
+
+
+def store(organisation: Organisation, *days_ago: float) -> None:
+    with organisation_scope(organisation.pk):
+        instrument = make_instrument(organisation, f"QT{organisation.pk:06}")
+        rows = [
+            NoiseRow(
+                instrument.serial,
+                NOW - timedelta(days=days),
+                NOW - timedelta(days=days) + timedelta(minutes=1),
+                60.0,
+                {"LAeq": 60.0},
+                {},
+                {},
+            )
+            for days in days_ago
+        ]
+        noise_store(instrument=instrument, rows=rows, now=NOW)
+
+
+def ages(organisation: Organisation) -> list[int]:
+    with organisation_scope(organisation.pk):
+        return sorted((NOW - at).days for at in NoiseMeasurement.objects.values_list("start_at", flat=True))
+
+
+def test_months_are_whole_and_without_a_hole() -> None:
+    found = list(months(datetime(2025, 11, 30, 23, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)))
+    assert [start.month for start, _ in found] == [11, 12, 1, 2]
+    assert all(end == following for (_, end), (following, _) in itertools.pairwise(found))
+
+
+def test_old_rows_go_in_chunks_and_only_where_a_rule_says_so(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "CHUNK", 3)
+    for organisation in (people.organisation, people.other):
+        store(organisation, 0, 10, 39, 41, 42, 43, 44, 45, 46, 100)
+    with organisation_scope(people.organisation.pk):
+        Retention.objects.create(resource=Resource.NOISE, days=40)
+        rollups = NoiseRollup.objects.count()
+    assert rows_drop(organisation=people.organisation, now=NOW) == 7
+    assert rows_drop(organisation=people.other, now=NOW) == 0
+    assert ages(people.organisation) == [0, 10, 39]
+    assert len(ages(people.other)) == 10
+    with organisation_scope(people.organisation.pk):
+        assert NoiseRollup.objects.count() == rollups
+    # Again: nothing is left to do.
+    assert rows_drop(organisation=people.organisation, now=NOW) == 0
+
+
+def test_flags_go_with_their_rows(people: People) -> None:
+    store(people.organisation, 10, 50)
+    store(people.other, 50)
+    for organisation in (people.organisation, people.other):
+        with organisation_scope(organisation.pk):
+            for row in NoiseMeasurement.objects.all():
+                ImpossibleRow.objects.create(
+                    organisation=organisation,
+                    instrument_id=row.instrument_id,
+                    table="noise",
+                    start_at=row.start_at,
+                    values={"LAeq": 250.0},
+                )
+    with organisation_scope(people.organisation.pk):
+        Retention.objects.create(resource=Resource.NOISE, days=40)
+    rows_drop(organisation=people.organisation, now=NOW)
+    with organisation_scope(people.organisation.pk):
+        assert ImpossibleRow.objects.get().start_at == NOW - timedelta(days=10)
+    with organisation_scope(people.other.pk):
+        assert ImpossibleRow.objects.count() == 1
+    assert set(FLAGGED.values()) == set(BOUNDS)
+
+
+def test_a_rule_shorter_than_the_sweep_looks_back_is_refused(people: People) -> None:
+    with organisation_scope(people.organisation.pk), pytest.raises(IntegrityError), transaction.atomic():
+        Retention.objects.create(resource=Resource.NOISE, days=2)
+
+
+@needs_partitions
+def test_every_series_has_its_months_and_a_place_for_the_rest(people: People, settings: object) -> None:
+    settings.HISTORY_DAYS = 62  # type: ignore[attr-defined]
+    partitions_ensure(now=NOW)
+    for table in series_tables():
+        starts = {partition.start_at for partition in partitions(table)}
+        assert {start for start, _ in months(NOW - timedelta(days=62), NOW + timedelta(days=60))} <= starts
+    assert partitions_ensure(now=NOW) == []
+    # Far outside of every month, and still stored and found.
+    store(people.organisation, 0, 4000)
+    assert ages(people.organisation) == [0, 4000]
+    with connection.cursor() as cursor:
+        cursor.execute(f'SELECT count(*) FROM "{NOISE}_default"')  # noqa: S608
+        assert cursor.fetchone() == (1,)
+
+
+@needs_partitions
+def test_a_month_goes_whole_once_nobody_keeps_it(people: People, settings: object) -> None:
+    settings.HISTORY_DAYS = 200  # type: ignore[attr-defined]
+    partitions_ensure(now=NOW)
+    for organisation in (people.organisation, people.other):
+        store(organisation, 0, 150)
+    with organisation_scope(people.organisation.pk):
+        Retention.objects.create(resource=Resource.NOISE, days=40)
+    assert partitions_drop(now=NOW) == []
+    with organisation_scope(people.other.pk):
+        Retention.objects.create(resource=Resource.NOISE, days=90)
+    # As after a commit: within the test's one transaction the foreign keys were not checked yet.
+    connection.check_constraints()
+    dropped = partitions_drop(now=NOW)
+    assert dropped
+    assert all(name.startswith(NOISE) for name in dropped)
+    assert ages(people.organisation) == ages(people.other) == [0]
+    # September ended 52 days ago: the one that keeps 90 days still has it.
+    assert f"{NOISE}_2026_09" not in dropped

@@ -1,0 +1,1 @@
+"""The production files, run for real as far as this machine can."""

@@ -1,0 +1,115 @@
+"""A webhook that says nothing although data came is noticed; one with nothing to say is not."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cirrusweb import doctor
+from instruments.models import Instrument, Organisation
+from instruments.tenancy import organisation_scope
+from monitoring.models import InstrumentStatus, ParticulateSample
+from tests.conftest import People, make_instrument, make_key
+from webhooks.models import Subscription
+from webhooks.silence import Silent, is_silent, silent_webhooks
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+minutes = st.integers(0, 10_000).map(lambda each: timedelta(minutes=each))
+
+
+@given(minutes, minutes)
+def test_the_longer_of_a_quarter_of_an_hour_and_three_periods_is_waited_for(
+    ahead: timedelta, period: timedelta
+) -> None:
+    longest = max(timedelta(minutes=15), 3 * period)
+    assert is_silent(stored_until=NOW + ahead, period=period, heard_at=NOW) is (ahead > longest)
+
+
+def hooked(owner: Organisation, serial: str, **fields: Any) -> Instrument:
+    """An instrument whose measurements a webhook in place announces."""
+    instrument = make_instrument(owner, serial, type=fields.pop("kind", "Noise"))
+    with organisation_scope(owner.pk):
+        Subscription.objects.create(
+            organisation=owner,
+            remote_id=f"hook-{serial}",
+            type="NewMeasurement",
+            serial=serial,
+            ciphertext="x",
+            created_by_us=True,
+            **{"registered_at": NOW - timedelta(days=9), **fields},
+        )
+    return instrument
+
+
+def measured(instrument: Instrument, at: datetime, seconds: int = 900) -> None:
+    """Its newest stored measurement ends at ``at``."""
+    start = at - timedelta(seconds=seconds)
+    with organisation_scope(instrument.organisation_id):
+        InstrumentStatus.objects.create(
+            organisation_id=instrument.organisation_id,
+            instrument=instrument,
+            level_at=start,
+            level_seconds=seconds,
+            changed_at=at,
+        )
+
+
+def silent(owner: Organisation, now: datetime = NOW) -> list[Silent]:
+    with organisation_scope(owner.pk):
+        return silent_webhooks(now=now)
+
+
+@pytest.mark.django_db
+def test_data_that_no_webhook_announced_is_noticed(organisation: Organisation) -> None:
+    hour = timedelta(hours=1)
+    measured(hooked(organisation, "QT1", delivered_at=NOW - 2 * hour), NOW)
+    # Heard with its last measurement: it is the instrument that is silent.
+    measured(hooked(organisation, "QT2", delivered_at=NOW - 9 * hour), NOW - 9 * hour)
+    # Three periods are not over.
+    measured(hooked(organisation, "QT3", delivered_at=NOW - 3 * hour), NOW, seconds=3600)
+    # What was measured before it was registered nobody could announce.
+    measured(hooked(organisation, "QT4", registered_at=NOW - hour / 6), NOW)
+    # Never heard at all.
+    measured(hooked(organisation, "QT5"), NOW)
+    # Not ours, or not in place.
+    measured(hooked(organisation, "QT6", state=Subscription.State.REMOVED), NOW)
+    hooked(organisation, "QT7")
+    found = {row.serial: row.heard_at for row in silent(organisation)}
+    assert found == {"QT1": NOW - 2 * hour, "QT5": None}
+
+
+@pytest.mark.django_db
+def test_other_than_noise_is_looked_up_in_its_own_series(organisation: Organisation) -> None:
+    instrument = hooked(organisation, "AQ1", kind="AirQuality", delivered_at=NOW - timedelta(hours=1))
+    assert silent(organisation) == []
+    with organisation_scope(organisation.pk):
+        ParticulateSample.objects.create(
+            organisation=organisation,
+            instrument=instrument,
+            start_at=NOW - timedelta(minutes=1),
+            duration_s=60,
+        )
+    (found,) = silent(organisation)
+    assert (found.serial, found.stored_until) == ("AQ1", NOW)
+
+
+@pytest.mark.django_db
+def test_it_is_shown_on_both_pages_and_to_nobody_else(people: People) -> None:
+    now = timezone.now()
+    instrument = hooked(people.organisation, "QT1", delivered_at=now - timedelta(hours=2))
+    make_key(people.organisation)
+    measured(instrument, now)
+    bob = people.client(people.bob)
+    for name in ("inbox", "registration"):
+        page = bob.get(reverse(f"webhooks:{name}", args=["harbour"])).content.decode()
+        assert "1 webhook keeps silent." in page
+        theirs = people.client(people.charlie).get(reverse(f"webhooks:{name}", args=["quarry"]))
+        assert "keeps silent" not in theirs.content.decode()
+    found = [finding for finding in doctor.registrations(now) if finding.level == doctor.WARN]
+    assert [finding.what for finding in found] == ["webhooks harbour"]
+    assert "1 webhook keeps silent." in found[0].message
+    assert found[0].advice.endswith("/o/harbour/webhooks/registration/#silent-title")

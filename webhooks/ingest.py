@@ -1,0 +1,158 @@
+"""From an address, two headers and raw bytes to one stored row; it understands nothing and fetches nothing."""
+
+import hashlib
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import structlog
+from django.db import connection
+
+from instruments.credentials import SecretUnreadable
+from instruments.models import Organisation
+from instruments.mycirrus.signing import verify
+from instruments.tenancy import all_organisations, check_write, organisation_scope
+from webhooks.messages import NotUnderstood, message_of
+from webhooks.models import Delivery, Refusal, Subscription
+
+log = structlog.get_logger(__name__)
+
+# Nothing proves who sent a legacy notification, and a real one is a few hundred bytes.
+LEGACY_MAX_BYTES = 16_384
+
+
+class UnknownAddress(Exception):
+    """No organisation has this address."""
+
+
+class Refused(Exception):
+    """The delivery was turned away and nothing of it stored, beyond one more in the count of ``reason``."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def delivery_store(
+    *, token: str, webhook_id: str, signature: str, body: bytes, now: datetime
+) -> tuple[int, int]:
+    """Store a delivery that its sender may make, and return the ids of its organisation and of itself.
+
+    Raises UnknownAddress or Refused.
+    """
+    subscription = _subscription_of(token, webhook_id)
+    organisation_id = subscription.organisation_id if subscription else organisation_at(token).pk
+    with organisation_scope(organisation_id):
+        try:
+            if webhook_id or signature:
+                encoding = _encoding(subscription, body, signature)
+                kind = Delivery.Signature.VALID
+            else:
+                _legacy_check(organisation_at(token), body)
+                encoding, kind = "", Delivery.Signature.LEGACY
+        except Refused as refused:
+            _note(organisation_at(token), refused.reason, webhook_id, now)
+            raise
+        if subscription and encoding and not subscription.encoding_seen:
+            Subscription.objects.filter(pk=subscription.pk, encoding_seen="").update(encoding_seen=encoding)
+        delivery = Delivery(
+            organisation_id=organisation_id,
+            received_at=now,
+            due_at=now,
+            webhook_id=webhook_id[:100],
+            signature=kind,
+            encoding=encoding,
+            body=body,
+            digest=hashlib.sha256(body).hexdigest(),
+        )
+        return organisation_id, _insert(delivery)
+
+
+@cache
+def _insertion() -> tuple[str, tuple[Any, ...]]:
+    """The INSERT of a delivery and its fields, put together once: the ORM would do so for each message."""
+    fields = tuple(field for field in Delivery._meta.concrete_fields if not field.primary_key)
+    names = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
+    marks = ", ".join(["%s"] * len(fields))
+    return f'INSERT INTO "{Delivery._meta.db_table}" ({names}) VALUES ({marks}) RETURNING "id"', fields  # noqa: S608
+
+
+def _insert(delivery: Delivery) -> int:
+    # What save() would have asked.
+    check_write(delivery)
+    statement, fields = _insertion()
+    values = [field.get_db_prep_save(getattr(delivery, field.attname), connection) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        # Read to its end: SQLite commits, and says that it could not, only with the statement's last step.
+        ((delivery_id,),) = cursor.fetchall()
+    return int(delivery_id)
+
+
+def too_large_note(*, token: str, webhook_id: str, now: datetime) -> None:
+    """Count a delivery that was too large to be read. Raises UnknownAddress."""
+    organisation = organisation_at(token)
+    with organisation_scope(organisation.pk):
+        _note(organisation, Refusal.Reason.TOO_LARGE, webhook_id, now)
+
+
+def organisation_at(token: str) -> Organisation:
+    """The organisation whose address holds ``token``. Raises UnknownAddress."""
+    try:
+        return Organisation.objects.get(webhook_token=token)
+    except Organisation.DoesNotExist:
+        raise UnknownAddress from None
+
+
+def _subscription_of(token: str, webhook_id: str) -> Subscription | None:
+    """What is known of this webhook at this address: its own secret, else the one that all share."""
+    with all_organisations(reason="the address in the path names the organisation"):
+        # Written out: every delivery asks this, and putting it together would cost several times the answer.
+        rows = Subscription.objects.raw(
+            """
+            SELECT known.id, known.organisation_id, known.remote_id, known.ciphertext, known.encoding_seen
+            FROM webhooks_subscription AS known
+            JOIN instruments_organisation AS organisation ON organisation.id = known.organisation_id
+            WHERE organisation.webhook_token = %s AND known.remote_id IN (%s, '') AND known.ciphertext <> ''
+            """,
+            [token, webhook_id],
+        )
+        known = {row.remote_id: row for row in rows}
+    return known.get(webhook_id) or known.get("")
+
+
+def _encoding(subscription: Subscription | None, body: bytes, signature: str) -> str:
+    if not signature:
+        raise Refused(Refusal.Reason.UNSIGNED)
+    if subscription is None:
+        raise Refused(Refusal.Reason.NO_SECRET)
+    try:
+        secret = subscription.secret_reveal()
+    except SecretUnreadable:
+        raise Refused(Refusal.Reason.UNREADABLE_SECRET) from None
+    encoding = verify(secret, body, signature)
+    if encoding is None:
+        raise Refused(Refusal.Reason.WRONG_SIGNATURE)
+    return encoding
+
+
+def _legacy_check(organisation: Organisation, body: bytes) -> None:
+    """Let an unsigned body through only if it has the legacy shape and the organisation asked for those."""
+    try:
+        message = message_of(body)
+    except NotUnderstood:
+        raise Refused(Refusal.Reason.UNSIGNED) from None
+    if not message.is_legacy:
+        raise Refused(Refusal.Reason.UNSIGNED)
+    if not organisation.accepts_legacy_notifications:
+        raise Refused(Refusal.Reason.LEGACY)
+    if len(body) > LEGACY_MAX_BYTES:
+        raise Refused(Refusal.Reason.TOO_LARGE)
+
+
+def _note(organisation: Organisation, reason: str, webhook_id: str, now: datetime) -> None:
+    # Never the body or the signature: a wrong secret's signature is still somebody's.
+    log.warning(
+        "webhook_refused", organisation=organisation.slug, webhook_id=webhook_id[:100], reason=str(reason)
+    )
+    Refusal.objects.note(reason=reason, webhook_id=webhook_id, now=now)
