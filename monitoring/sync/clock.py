@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 clock_turned_back = Signal()
 # Less than this is only waited for, and two machines' clocks may differ by as much.
 SHORTEST = timedelta(minutes=5)
+# What was under way as the clock was turned back may write a time of before after everything was woken.
+SECOND_LOOK = timedelta(seconds=20)
 
 
 def clock_noted(*, before: datetime, now: datetime) -> bool:
@@ -27,6 +29,12 @@ def clock_noted(*, before: datetime, now: datetime) -> bool:
     if before <= now + SHORTEST:
         return False
     log.error("clock_turned_back", seconds=round((before - now).total_seconds()))
+    clock_mend(now=now)
+    return True
+
+
+def clock_mend(*, now: datetime) -> None:
+    """Wake what waits for a time that a clock which ran ahead had given it, in every organisation."""
     longest = now + timedelta(seconds=settings.SYNC_LEASE_SECONDS)
     with all_organisations(reason="the clock is every organisation's"):
         # Whoever still works on one finds the token gone, and drops what it has.
@@ -42,4 +50,3 @@ def clock_noted(*, before: datetime, now: datetime) -> bool:
         waiting = InstrumentAction.objects.open().filter(Q(due_at__gt=now) | Q(lease_until__gt=longest))
         waiting.update(**free)
         clock_turned_back.send(sender=None, now=now)
-    return True

@@ -4,13 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
+import time_machine
 from django.conf import settings
 
 from instruments.models import ApiKey, Instrument
 from instruments.tenancy import all_organisations
 from monitoring.models import ActionKind, AlertDelivery, InstrumentAction, Outcome, SyncTarget
 from monitoring.sync.claims import due_claim, target_release, targets_ensure
-from monitoring.sync.clock import clock_noted
+from monitoring.sync.clock import SECOND_LOOK, clock_noted
 from monitoring.sync.tasks import BEAT_KEY, tick
 from tests.conftest import People, make_instrument, make_key
 from tests.monitoring.failing import NIGHT, arrive, check
@@ -82,6 +83,26 @@ def test_the_tick_notices(ahead: datetime) -> None:
         assert datetime.fromisoformat(client.get(BEAT_KEY).decode()) < ahead + HOUR / 2
     with all_organisations(reason="the test looks at everything"):
         assert AlertDelivery.objects.due(datetime.now(UTC)).count() == 2
+
+
+def test_what_was_written_in_the_moment_of_the_jump_is_found_by_a_second_look(ahead: datetime) -> None:
+    with redis.Redis.from_url(settings.REDIS_URL) as client, time_machine.travel(ahead, tick=False) as clock:
+        client.set(BEAT_KEY, (ahead + HOUR).isoformat())
+        tick()
+        with all_organisations(reason="the test looks at everything"):
+            # A mail whose sender took the time before the clock was turned back.
+            AlertDelivery.objects.update(due_at=ahead + HOUR)
+            clock.shift(SECOND_LOOK / 2)
+            tick()
+            assert AlertDelivery.objects.due(datetime.now(UTC)).count() == 0
+            clock.shift(SECOND_LOOK)
+            tick()
+            assert AlertDelivery.objects.due(datetime.now(UTC)).count() == 2
+            # Once: from here on it is put off for its own reasons.
+            AlertDelivery.objects.update(due_at=ahead + HOUR)
+            clock.shift(SECOND_LOOK)
+            tick()
+            assert AlertDelivery.objects.due(datetime.now(UTC)).count() == 0
 
 
 def test_the_outsider_is_woken_too(people: People, ahead: datetime) -> None:
