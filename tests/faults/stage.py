@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -55,6 +55,8 @@ class Stage:
     began: datetime
     # Whether what ends by itself is started again, as whatever supervises an installation does.
     supervised: bool = False
+    # What did not hold at the last look: for the message of a test that fails.
+    wanting: list[str] = field(default_factory=list)
 
     # --- What happens ---
 
@@ -99,7 +101,7 @@ class Stage:
 
     def settle(self, what: str, seconds: float = 240) -> None:
         """Wait until everything that MyCirrus has by now is here, and everything owed is told; then compare."""
-        now, failures = datetime.now(UTC), self._failures()
+        now = datetime.now(UTC)
         ends = {
             serial: max(row["start_at"] for row in noise_told(self.mycirrus, serial, now - DAY / 4, now))
             for serial in (self.steady, self.failing)
@@ -109,18 +111,25 @@ class Stage:
             # A loaded machine answers late now and then, and the next try need not be waited for.
             SyncTarget.objects.filter(failures__gt=0, lease_until=None).update(due_at=datetime.now(UTC))
             targets = SyncTarget.objects.filter(lane=Lane.LIVE, done_at=None)
-            if targets.filter(ok_at=None).exists() or targets.count() < 20:
-                return False
+            received = Delivery.objects.filter(state=Delivery.State.RECEIVED)
             noise = targets.filter(resource=Resource.NOISE)
             marks = dict(noise.values_list("instrument__serial", "watermark_at"))
             asked_again = targets.filter(resource__in=[Resource.SIC, Resource.CALIBRATIONS], ok_at__gt=now)
-            return (
-                all(marks[serial] > end for serial, end in ends.items())
-                and asked_again.count() == 4
-                and self._steps().count() == len(failures)
-                and not AlertDelivery.objects.filter(sent_at=None).exists()
-                and not Delivery.objects.filter(state=Delivery.State.RECEIVED).exists()
-            )
+            # Counted anew each time: the nightly check may come while this waits.
+            failures, steps = len(self._failures()), self._steps().count()
+            holds = {
+                "every target is there": targets.count() >= 20,
+                "every target went well": not targets.filter(ok_at=None).exists(),
+                "noise is there": all(
+                    marks.get(serial) and marks[serial] > end for serial, end in ends.items()
+                ),
+                "checks were asked for again": asked_again.count() == 4,
+                f"a step for each of {failures} failures ({steps})": steps == failures,
+                "every mail is sent": not AlertDelivery.objects.filter(sent_at=None).exists(),
+                "every message is processed": not received.exists(),
+            }
+            self.wanting = [name for name, true in holds.items() if not true]
+            return not self.wanting
 
         self.until(whole, what, seconds)
         self.compare()
@@ -199,7 +208,8 @@ class Stage:
             "resource", "instrument__serial", "lane", "outcome", "due_at", "lease_until", "message"
         )
         waiting = Delivery.objects.exclude(state=Delivery.State.PROCESSED).values_list("state", "attempts")
-        return f"{self.processes.said()}\n--- targets\n{list(targets)}\n--- deliveries\n{list(waiting)}"
+        told = {"wanting": self.wanting, "targets": list(targets), "deliveries": list(waiting)}
+        return "\n".join([self.processes.said(), *(f"--- {name}\n{what}" for name, what in told.items())])
 
 
 # Fetched once in an hour each; a day of thirds alone would take the simulator longer than all the rest.
