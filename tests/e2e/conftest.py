@@ -28,9 +28,13 @@ PHONE, DESKTOP = 390, 1280
 
 # Counted from the first paint on; shifts right after a person's own input are no fault.
 WATCH = """
-window.__shift = 0; window.__refused = [];
+window.__shifts = []; window.__refused = [];
+const name = (node) => node && (node.id ? "#" + node.id : node.className || node.nodeName);
+const place = (box) => [box.x, box.y, box.width, box.height].map(Math.round).join(" ");
 new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.__shift += entry.value;
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.__shifts.push([entry.value,
+    ...entry.sources.map((source) =>
+      `${name(source.node)} ${place(source.previousRect)} to ${place(source.currentRect)}`)]);
 }).observe({ type: "layout-shift", buffered: true });
 document.addEventListener("securitypolicyviolation", (event) =>
   window.__refused.push(event.violatedDirective + " " + event.blockedURI));
@@ -109,7 +113,8 @@ class Visit:
     def check(self, page: Page) -> None:
         """Nothing was refused by the policy, nothing shifted."""
         assert page.evaluate("window.__refused") == []
-        assert page.evaluate("window.__shift") == pytest.approx(0, abs=0.0005)
+        shifts = page.evaluate("window.__shifts")
+        assert sum(value for value, *_ in shifts) == pytest.approx(0, abs=0.0005), shifts
 
 
 def sign_in(context: BrowserContext, user: User, base: str) -> None:

@@ -277,6 +277,15 @@ def test_a_view_is_kept_and_sent_to_a_colleague(
     expect(theirs).to_have_url(re.compile(r"\?state=offline$"))
 
 
+def test_a_slow_device_paints_the_page_once(crew: People, visit: Visit, now: datetime) -> None:
+    every_state(crew.organisation, now=now)
+    page = visit.page(crew.mary)
+    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 14})
+    page.goto(f"{FLEET}?state=offline")
+    expect(page.locator(".tile")).to_have_count(1)
+    visit.check(page)
+
+
 def test_what_is_typed_outlives_a_refresh(crew: People, visit: Visit, now: datetime, poll: Poll) -> None:
     made = every_state(crew.organisation, now=now)
     page = visit.page(crew.mary)
