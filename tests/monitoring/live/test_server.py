@@ -154,6 +154,10 @@ class Installation:
             **options,
         )
 
+    def sockets(self, number: int) -> None:
+        """So many are open, once the pages of an earlier test are not watched any more."""
+        self.mycirrus.until(lambda: self.mycirrus.live_sockets() == number)
+
     def log(self) -> str:
         return "".join(path.read_text() for path in self.folder.glob("*.log"))
 
@@ -259,7 +263,7 @@ def test_levels_reach_a_page_within_the_second(
         assert first.headers["X-Accel-Buffering"] == "no"
         first.levels()
         second.until(lambda event: "1KHz" in event.get("values", {}))
-        assert installation.mycirrus.live_sockets() == 1
+        installation.sockets(1)
         # The simulated MyCirrus sends at the turn of the second that the message names.
         until(lambda: len(first.heard) > 6, 90)
         late = sorted(at * 1000 - event["at"] for at, event in first.heard if event["type"] == "levels")
@@ -267,7 +271,7 @@ def test_levels_reach_a_page_within_the_second(
         # Another instrument is another connection, and stays apart.
         other = browse(serials[1])
         other.levels()
-        assert installation.mycirrus.live_sockets() == 2
+        installation.sockets(2)
     assert installation.mycirrus.key not in installation.log()
     assert "live_started" in installation.log()
 
@@ -323,12 +327,12 @@ def test_the_hub_is_killed(installation: Installation, serials: list[str], brows
         browser.levels()
         hub.send_signal(signal.SIGKILL)
         hub.wait()
-        installation.mycirrus.until(lambda: installation.mycirrus.live_sockets() == 0)
+        installation.sockets(0)
     with installation.hub():
         # The same page goes on: the dead one's claim runs out by itself.
         browser.levels(fresh=True)
         assert not browser.ended.is_set()
-        assert installation.mycirrus.live_sockets() == 1
+        installation.sockets(1)
 
 
 def test_offline_is_said_and_so_is_its_end(
