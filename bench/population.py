@@ -93,6 +93,8 @@ def fleet_make(
         )
         if key is not None:
             targets_ensure(instruments=instruments[:1], now=now)
+            # Planned for the empty tables of a moment ago, the copy would compare every row with every other.
+            analysed()
             _targets_copy(instruments[0])
     return instruments
 
