@@ -178,6 +178,7 @@ STORAGES = {
 # --- People -------------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "instruments.User"
+SESSION_ENGINE = "instruments.sessions"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

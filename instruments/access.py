@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from instruments.joined import Joined
 from instruments.models import Instrument, Membership, Organisation, Role, Site, User
 from instruments.tenancy import all_organisations
 
@@ -27,16 +28,32 @@ def memberships_of(user: Any) -> list[Membership]:
         )
 
 
+_MEMBER = Joined(
+    f"""
+        FROM "{Membership._meta.db_table}" AS member
+        JOIN "{Organisation._meta.db_table}" AS organisation ON organisation.id = member.organisation_id
+        JOIN "{User._meta.db_table}" AS person ON person.id = member.user_id
+        WHERE member.user_id = %s AND organisation.slug = %s
+    """,
+    member=Membership,
+    organisation=Organisation,
+    person=User,
+)
+
+
 def signed_in_member(request: HttpRequest, slug: str) -> Membership | None:
     """The membership of whoever is signed in and, with it, the person: one query for what are two.
 
     Where anything is out of the ordinary, the answer is None and Django's own, slower way decides.
     """
     session = request.session
-    if session.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
+    if session.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS or SESSION_KEY not in session:
         return None
-    membership = membership_for(session[SESSION_KEY], slug) if SESSION_KEY in session else None
-    if membership is None or not membership.user.is_active:
+    found = _MEMBER.first(User._meta.pk.to_python(session[SESSION_KEY]), slug)
+    if found is None:
+        return None
+    membership, membership.organisation, membership.user = found
+    if not membership.user.is_active:
         return None
     # As django.contrib.auth.get_user does: a changed password ends every session.
     known = session.get(HASH_SESSION_KEY, "")
@@ -47,7 +64,7 @@ def signed_in_member(request: HttpRequest, slug: str) -> Membership | None:
 
 
 def membership_for(user: Any, slug: str) -> Membership | None:
-    """The membership of this person, or of the one with this key, at ``slug``; None for an outsider."""
+    """The membership of this person at ``slug``; None for an outsider."""
     with all_organisations(reason="the path names the organisation before a scope can be opened"):
         return (
             Membership.objects.filter(user=user, organisation__slug=slug)
