@@ -13,6 +13,7 @@ from django.utils.crypto import constant_time_compare
 
 from instruments.joined import Joined
 from instruments.models import Instrument, Membership, Organisation, Role, Site, User
+from instruments.models.instruments import InstrumentQuerySet
 from instruments.tenancy import all_organisations
 
 View = Callable[..., HttpResponse]
@@ -86,25 +87,24 @@ def person_for(request: HttpRequest) -> User:
     return cast(User, request.user)
 
 
-def instrument_for(request: HttpRequest, serial: str) -> Instrument:
+def instrument_for(request: HttpRequest, serial: str, rows: InstrumentQuerySet | None = None) -> Instrument:
     """The instrument of the organisation in the path, `with_deployment` now. Raises Http404.
 
-    From here on the request tells times in the zone of the place where the instrument stands: the middleware, which
-    set the organisation's, takes either back at the request's end.
+    ``rows`` says what is read of it, by default all with its key. From here on the request tells times in the zone
+    of the place where the instrument stands: the middleware, which set the organisation's, takes either back at the
+    request's end.
     """
-    organisation_for(request)
+    organisation = organisation_for(request)
     if "\0" in serial:
         # PostgreSQL refuses even to look for one.
         raise Http404
-    now = timezone.now()
+    rows = Instrument.objects.select_related("api_key") if rows is None else rows
     try:
-        instrument = (
-            Instrument.objects.with_deployment(now)
-            .select_related("api_key", "organisation")
-            .get(serial=serial)
-        )
+        instrument = rows.with_deployment(timezone.now()).get(serial=serial)
     except Instrument.DoesNotExist:
         raise Http404 from None
+    # The scope lets no other through, and this one was read already.
+    instrument.organisation = organisation
     deployed = getattr(instrument, "deployed", None)
     if deployed is not None and deployed.site.zone is not None:
         timezone.activate(deployed.site.zone)

@@ -168,10 +168,10 @@ def _band(series: Series, x0: int, dx: int) -> list[dict[str, Any]]:
 
 def covered(series: Series, until: datetime) -> list[float]:
     """R9: the part of each bucket that was measured, 0 to 1, of the time that had passed at ``until``."""
-    start = series.start_at.timestamp()
+    elapsed, bucket_s = (until - series.start_at).total_seconds(), series.bucket_s
     parts = []
     for place, valid_s in enumerate(series.valid):
-        passed = min(series.bucket_s, until.timestamp() - start - place * series.bucket_s)
+        passed = min(bucket_s, elapsed - place * bucket_s)
         parts.append(round(min(1.0, valid_s / passed), 3) if passed > 0 else 0.0)
     return parts
 

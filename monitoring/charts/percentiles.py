@@ -1,6 +1,6 @@
 """Percentiles as recorded, where every point is one measurement; they are never aggregated (R5)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,7 +33,7 @@ def recorded_percentiles(
     return {name: values for name, values in found.items() if any(value is not None for value in values)}
 
 
-def _rows(instrument: Instrument, series: LevelSeries, until: datetime) -> Iterator[tuple[Any, ...]]:
+def _rows(instrument: Instrument, series: LevelSeries, until: datetime) -> list[tuple[Any, ...]]:
     started = '"start_at"'
     columns = ", ".join(f'"{name}"' for name in PERCENTILES)
     sql = f"""
@@ -49,4 +49,4 @@ def _rows(instrument: Instrument, series: LevelSeries, until: datetime) -> Itera
     ]
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        yield from cursor
+        return cursor.fetchall()

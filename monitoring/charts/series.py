@@ -3,8 +3,6 @@
 Up to a day and a half comes from the measurements themselves, longer ranges from the rollups, whose sums are exact.
 """
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +11,7 @@ from django.db import connection
 
 from instruments.models import Instrument
 from instruments.tenancy import active_organisation_id
-from monitoring.acoustics.levels import coverage, energy_mean
+from monitoring.acoustics.levels import coverage, energy_mean, level_of
 from monitoring.models import NoiseMeasurement, NoiseRollup
 
 MOST_POINTS = 1500
@@ -47,18 +45,6 @@ class LevelSeries:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Bucket:
-    index: int
-    energy: float
-    valid_s: float
-    LAeq_min: float | None
-    LAeq_max: float | None
-    LAFMax: float | None
-    LCPeak: float | None
-    count: int
-
-
 def bucket_for(span: timedelta, period_s: float | None) -> int:
     """The bucket length in seconds for a range: few enough points, and never shorter than one measurement."""
     # One point more where neither end of the range lies on the grid.
@@ -85,29 +71,30 @@ def level_series(
     length = -(-int(end.timestamp()) // bucket_s) - first
     since = datetime.fromtimestamp(first * bucket_s, tz=UTC)
     until = since + timedelta(seconds=bucket_s * length)
-    lists: dict[str, list[float | None]] = {
-        name: [None] * length for name in ("LAeq", "LAeq_min", "LAeq_max", "LAFMax", "LCPeak")
-    }
-    weights: list[tuple[float | None, float]] = []
+    LAeq: list[float | None] = [None] * length
+    LAeq_min, LAeq_max, LAFMax, LCPeak = LAeq[:], LAeq[:], LAeq[:], LAeq[:]
     valid, count = [0.0] * length, 0
     # A measurement whose length MyCirrus did not give weighs as one usual period.
-    for bucket in _buckets(instrument, since, until, bucket_s, period_s or 60.0):
-        place = bucket.index - first
-        level = _level(bucket.energy, bucket.valid_s)
-        lists["LAeq"][place] = level
-        for name in ("LAeq_min", "LAeq_max", "LAFMax", "LCPeak"):
-            lists[name][place] = getattr(bucket, name)
-        weights.append((level, bucket.valid_s))
-        valid[place] = bucket.valid_s
-        count += bucket.count
+    for index, energy, valid_s, lowest, highest, most, peak, rows in _buckets(
+        instrument, since, until, bucket_s, period_s or 60.0
+    ):
+        place = index - first
+        LAeq[place] = level_of(energy, valid_s)
+        LAeq_min[place], LAeq_max[place], LAFMax[place], LCPeak[place] = lowest, highest, most, peak
+        valid[place] = valid_s
+        count += rows
     return LevelSeries(
         start_at=since,
         bucket_s=bucket_s,
-        **lists,
+        LAeq=LAeq,
+        LAeq_min=LAeq_min,
+        LAeq_max=LAeq_max,
+        LAFMax=LAFMax,
+        LCPeak=LCPeak,
         valid=valid,
-        LAeq_total=energy_mean(weights),
-        LAFMax_total=max((value for value in lists["LAFMax"] if value is not None), default=None),
-        LCPeak_total=max((value for value in lists["LCPeak"] if value is not None), default=None),
+        LAeq_total=energy_mean(zip(LAeq, valid, strict=True)),
+        LAFMax_total=max((value for value in LAFMax if value is not None), default=None),
+        LCPeak_total=max((value for value in LCPeak if value is not None), default=None),
         coverage_pct=coverage(sum(valid), (min(until, now) - since).total_seconds()),
         valid_s=sum(valid),
         count=count,
@@ -116,7 +103,11 @@ def level_series(
 
 def _buckets(
     instrument: Instrument, since: datetime, until: datetime, bucket_s: int, usual_s: float
-) -> Iterator[_Bucket]:
+) -> list[tuple[Any, ...]]:
+    """Place since 1970, energy, valid seconds, lowest and highest LAeq, LAFMax, LCPeak and how many measurements.
+
+    Plain tuples: there are up to `MOST_POINTS` of them in every answer.
+    """
     where = '"organisation_id" = %s AND "instrument_id" = %s AND "start_at" >= %s AND "start_at" < %s'
     parameters: list[Any] = [
         organisation_of(instrument),
@@ -142,13 +133,7 @@ def _buckets(
         """  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        for place, energy, valid_s, *rest in cursor:
-            yield _Bucket(int(place), float(energy), float(valid_s), *rest)
-
-
-def _level(energy: float, seconds: float) -> float | None:
-    """LAeq in dB of a summed energy over its valid seconds, None for nothing."""
-    return 10 * math.log10(energy / seconds) if energy > 0 and seconds > 0 else None
+        return cursor.fetchall()
 
 
 def organisation_of(instrument: Instrument) -> int:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -20,7 +21,6 @@ from monitoring.charts.marks import Mark, Marked, layers_for, marks_of
 from monitoring.charts.percentiles import PERCENTILES, recorded_percentiles
 from monitoring.charts.series import LevelSeries, level_series
 from monitoring.export import IMPOSSIBLE, columns, csv_value, export_rows, utc_text
-from monitoring.models import InstrumentStatus
 from monitoring.templatetags.levels import period
 from monitoring.views.windows import Asked, window_asked
 
@@ -94,10 +94,12 @@ def legend(request: HttpRequest) -> dict[str, list[Choice]]:
 
 def shown_levels(request: HttpRequest, serial: str) -> Shown:
     """The levels that the request asks for, and what is marked beside them for whoever asks."""
-    instrument = instrument_for(request, serial)
+    # What a chart is made of, and no more: whole rows of an instrument and its present take longer than its levels.
+    rows = Instrument.objects.only("serial", "name", "organisation_id")
+    instrument = instrument_for(request, serial, rows.annotate(usual_s=F("status__level_seconds")))
     asked = window_asked(request, instrument)
-    present = InstrumentStatus.objects.filter(instrument=instrument).first()
-    period_s = float(present.level_seconds) if present and present.level_seconds else None
+    usual_s = instrument.usual_s  # type: ignore[attr-defined]
+    period_s = float(usual_s) if usual_s else None
     window = asked.window
     series = level_series(
         instrument=instrument, start=window.start, end=window.end, period_s=period_s, now=asked.now
