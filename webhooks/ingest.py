@@ -1,12 +1,16 @@
 """From an address, two headers and raw bytes to one stored row; it understands nothing and fetches nothing."""
 
 import hashlib
+import sqlite3
+import time
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 import structlog
-from django.db import connection
+from django.conf import settings
+from django.db import OperationalError, connection
+from django.db.backends.utils import CursorWrapper
 
 from instruments.credentials import SecretUnreadable
 from instruments.models import Organisation
@@ -19,6 +23,9 @@ log = structlog.get_logger(__name__)
 
 # Nothing proves who sent a legacy notification, and a real one is a few hundred bytes.
 LEGACY_MAX_BYTES = 16_384
+# MyCirrus hangs up after 5 s, and sends again what was answered with 503.
+LONGEST_WAIT_SECONDS = 4.0
+LOOK_AGAIN_SECONDS = 0.002
 
 
 class UnknownAddress(Exception):
@@ -83,10 +90,37 @@ def _insert(delivery: Delivery) -> int:
     statement, fields = _insertion()
     values = [field.get_db_prep_save(getattr(delivery, field.attname), connection) for field in fields]
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        # Read to its end: SQLite commits, and says that it could not, only with the statement's last step.
-        ((delivery_id,),) = cursor.fetchall()
+        insert = _insert_in_a_gap if connection.vendor == "sqlite" else _insert_once
+        return insert(cursor, statement, values)
+
+
+def _insert_once(cursor: CursorWrapper, statement: str, values: list[Any]) -> int:
+    cursor.execute(statement, values)
+    # Read to its end: SQLite commits, and says that it could not, only with the statement's last step.
+    ((delivery_id,),) = cursor.fetchall()
     return int(delivery_id)
+
+
+def _insert_in_a_gap(cursor: CursorWrapper, statement: str, values: list[Any]) -> int:
+    """Insert between two transactions of others, who may be filling years of history one after another.
+
+    SQLite's own waiting looks again every 100 ms, and finds their short gaps only by luck: after seconds.
+    """
+    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+    driver = connection.connection
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                return _insert_once(cursor, statement, values)
+            except OperationalError as error:
+                busy = getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > deadline:
+                    raise
+            time.sleep(LOOK_AGAIN_SECONDS)
+    finally:
+        patience = 1000 * settings.DATABASES["default"]["OPTIONS"]["timeout"]
+        driver.execute(f"PRAGMA busy_timeout = {patience}")
 
 
 def too_large_note(*, token: str, webhook_id: str, now: datetime) -> None:

@@ -2,11 +2,18 @@
 
 import json
 import logging
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import requests
 from django.conf import settings
+from django.db import connection
 
 from instruments.models import Organisation
 from instruments.tenancy import organisation_scope
@@ -22,6 +29,7 @@ from tests.webhooks.conftest import (
     missing_table,
     refusals,
 )
+from webhooks import ingest
 from webhooks.models import Delivery, Refusal, Subscription
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -198,6 +206,58 @@ def test_a_database_that_fails_answers_503_so_that_the_sender_tries_again(
         assert int(answer.headers["Retry-After"]) > 0
     assert sender.post().status_code == 200
     assert len(deliveries(organisation)) == 1
+
+
+@pytest.fixture
+def somebody_writes(sender: Sender) -> Iterator[sqlite3.Connection]:
+    """Another process that is in the middle of a transaction. One delivery is here already: the first is noted more."""
+    assert sender.post().status_code == 200
+    if connection.vendor != "sqlite":
+        pytest.skip("a matter of SQLite only: it has one writer at a time")
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+def test_a_delivery_waits_for_who_writes(
+    sender: Sender, organisation: Organisation, somebody_writes: sqlite3.Connection
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(sender.post)
+        time.sleep(0.3)
+        assert not answer.done()
+        somebody_writes.execute("ROLLBACK")
+        assert answer.result().status_code == 200
+    assert len(deliveries(organisation)) == 2
+
+
+def test_who_writes_for_too_long_has_the_sender_try_again(
+    sender: Sender, organisation: Organisation, somebody_writes: sqlite3.Connection, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(ingest, "LONGEST_WAIT_SECONDS", 0.2)
+    assert sender.post().status_code == 503
+    somebody_writes.execute("ROLLBACK")
+    assert sender.post().status_code == 200
+    assert len(deliveries(organisation)) == 2
+
+
+def test_nobody_else_gets_impatient(organisation: Organisation, subscription: Subscription) -> None:
+    def patience() -> int:
+        with connection.cursor() as cursor:
+            return int(cursor.execute("PRAGMA busy_timeout").fetchone()[0])
+
+    if connection.vendor != "sqlite":
+        pytest.skip("a matter of SQLite only")
+    before = patience()
+    body = json.dumps(MEASUREMENT).encode()
+    ingest.delivery_store(
+        token=organisation.webhook_token,
+        webhook_id=HOOK_ID,
+        signature=mac(body).hex(),
+        body=body,
+        now=datetime.now(UTC),
+    )
+    assert patience() == before > 1000
 
 
 def test_a_secret_that_cannot_be_decrypted_answers_503_and_says_whose_turn_it_is(
