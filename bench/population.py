@@ -92,8 +92,6 @@ def fleet_make(
             batch_size=500,
         )
         if key is not None:
-            # PostgreSQL would look for each target's instrument as if the fleet were still empty.
-            analysed()
             targets_ensure(instruments=instruments[:1], now=now)
             # Planned for the empty tables of a moment ago, the copy would compare every row with every other.
             analysed()
