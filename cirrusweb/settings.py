@@ -252,6 +252,8 @@ if env.bool("BEHIND_PROXY", default=False):
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = broker_url(REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Redis that refuses to write, its disk or its memory being full, is waited for like one that is away.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     # Kombu's defaults hand a killed worker's task to another after an hour and a half; these after five minutes.
     "visibility_timeout": 300,

@@ -1,4 +1,4 @@
-"""Every process of an installation, real, over the test's own database: to be killed, frozen, starved and revived."""
+"""Every process of an installation, real, over the test's own database: to be killed, frozen, starved and restarted."""
 
 import os
 import shutil
@@ -109,12 +109,9 @@ class Processes:
         for name in names:
             os.killpg(self._running[name].pid, number)
 
-    def revive(self) -> None:
-        """Start again what has ended by itself."""
-        for name, process in list(self._running.items()):
-            if process.poll() is not None:
-                self.kill(name)
-                self.start(name)
+    def ended(self) -> list[str]:
+        """Those that have ended by themselves."""
+        return [name for name, process in self._running.items() if process.poll() is not None]
 
     def log(self, name: str) -> str:
         return (self._logs / f"{name}.out").read_text(errors="replace")

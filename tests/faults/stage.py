@@ -53,20 +53,13 @@ class Stage:
     steady: str
     failing: str
     began: datetime
-    # Whether what ends by itself is started again, as whatever supervises an installation does.
-    supervised: bool = False
     # What did not hold at the last look: for the message of a test that fails.
     wanting: list[str] = field(default_factory=list)
 
     # --- What happens ---
 
     def until(self, condition: Callable[[], Any], what: str, seconds: float = 120) -> None:
-        def asked() -> Any:
-            if self.supervised:
-                self.processes.revive()
-            return condition()
-
-        until(asked, what, seconds, self._said)
+        until(condition, what, seconds, self._said)
 
     def messages(self, *kinds: str) -> None:
         """Have MyCirrus announce things of both instruments, and go on at once."""

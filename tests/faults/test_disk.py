@@ -74,8 +74,6 @@ def _says_full(log: str) -> bool:
 def test_a_full_disk_in_mid_sync_and_mid_webhook(stage: Stage, disk: Path) -> None:
     stage.mycirrus.moods()
     stage.mycirrus.moods(**{"retry-spacing": 2})
-    # The worker ends where Redis cannot write either, and takes no acknowledgement.
-    stage.supervised = True
     with filled(disk):
         stage.check_fails()
         stage.messages()
@@ -83,3 +81,5 @@ def test_a_full_disk_in_mid_sync_and_mid_webhook(stage: Stage, disk: Path) -> No
         stage.until(lambda: _says_full(stage.processes.log("web")), "the web server to say so")
     stage.time_passes()
     stage.settle("everything to be there once there is room again")
+    # Redis could not write either, and is asked by every process.
+    assert not stage.processes.ended()
