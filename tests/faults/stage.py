@@ -155,7 +155,7 @@ class Stage:
         ):
             _same([row for row in stored if row["at"] >= year], told, f"{name} of {serial}")
         for resource in OTHERS:
-            since = year if resource == "calibration-log" else first
+            since = {"calibration-log": year, "third-octave": self.began - THIRDS}.get(resource, first)
             # Fetched once in this hour: what came since is not asked for yet.
             until_at = self.began - timedelta(minutes=10)
             told = series_told(self.mycirrus, resource, serial, since, until_at)
@@ -205,8 +205,10 @@ class Stage:
         return "\n".join([self.processes.said(), *(f"--- {name}\n{what}" for name, what in told.items())])
 
 
-# Fetched once in an hour each; a day of thirds alone would take the simulator longer than all the rest.
-OTHERS = ("octave", "weather", "stats", "events", "audio", "calibration-log")
+# Fetched once in an hour each.
+OTHERS = ("octave", "third-octave", "weather", "stats", "events", "audio", "calibration-log")
+# How far back thirds are looked at: a day of them alone would take the simulator longer than all the rest.
+THIRDS = timedelta(hours=2)
 
 
 def _list_read(key: ApiKey) -> None:
@@ -215,7 +217,9 @@ def _list_read(key: ApiKey) -> None:
     key_targets_refresh(api_key=key, now=now)
     for claim in due_claim(now=now, organisation_id=key.organisation_id):
         assert target_run(claim=claim) is not None
-    SyncTarget.objects.filter(resource=Resource.THIRD_OCTAVE).update(done_at=now)
+    thirds = SyncTarget.objects.filter(resource=Resource.THIRD_OCTAVE)
+    thirds.filter(lane=Lane.LIVE).update(watermark_at=now - THIRDS - timedelta(minutes=5))
+    thirds.exclude(lane=Lane.LIVE).update(done_at=now)
 
 
 def _same(stored: list[Row], told: list[Row], what: str) -> None:
