@@ -39,6 +39,11 @@ FINDINGS = """async () => {
     one.nodes.slice(0, 3).map((node) => `${node.target.join(" ")} ${node.html.slice(0, 160)}`).join(" | "));
 }"""
 
+# Facts whose value is wider than its column.
+OVER = """() => [...document.querySelectorAll(".facts dd")]
+  .filter((fact) => fact.scrollWidth > fact.clientWidth + 1)
+  .map((fact) => `runs over its column: ${fact.textContent.trim()}`)"""
+
 # The organisation's own, by URL name; the rest of the arguments beside the slug.
 PAGES: list[tuple[str, dict[str, Any]]] = [
     ("monitoring:fleet", {}),
@@ -217,6 +222,7 @@ def faults(page: Page, address: str) -> list[str]:
     )
     if wide > width:
         found.append(f"scrolls sideways: {wide} px of {width}")
+    found += page.evaluate(OVER)
     found += [f"refused: {what}" for what in page.evaluate("window.__refused")]
     return [f"{address}: {one}" for one in found]
 
