@@ -23,7 +23,7 @@ from instruments.models import Membership, Organisation, Role, User
 from instruments.mycirrus import Client
 from instruments.tenancy import organisation_scope
 from monitoring.models import AlertKind, AlertPreference, Lane, Outcome, SyncTarget
-from monitoring.sync.tasks import BEAT_KEY
+from monitoring.sync.beat import BEAT_KEY
 from monitoring.sync.wanted import every
 from tests.simulated import SimulatedMyCirrus
 from webhooks.models import Delivery, Subscription

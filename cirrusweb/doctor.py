@@ -25,13 +25,12 @@ from instruments.keys import api_key_can_read
 from instruments.models import ApiKey, Organisation
 from instruments.tenancy import all_organisations, organisation_scope
 from monitoring.models import SyncTarget
-from monitoring.sync.tasks import BEAT_KEY
+from monitoring.sync.beat import BEAT_KEY, LOST
 from webhooks.notices import webhook_notices
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 # Beat ticks each five seconds; a worker that is busy may answer a few ticks late.
 BEAT_LATE = timedelta(seconds=30)
-BEAT_LOST = timedelta(minutes=2)
 MAIL_SECONDS = 5
 WORKER_SECONDS = 2.0
 DISK_LOW = 2 * 1024**3
@@ -161,7 +160,7 @@ def beat(now: datetime) -> Findings:
         return
     age = now - at.astimezone(UTC)
     text = f"The last tick was carried out {max(0, int(age.total_seconds()))} s ago."
-    if age > BEAT_LOST:
+    if age > LOST:
         yield Finding(FAIL, "beat", text, advice)
     elif age > BEAT_LATE:
         yield Finding(WARN, "beat", text, "The workers are behind or just started: look again in a minute.")

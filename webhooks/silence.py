@@ -1,6 +1,6 @@
 """Webhooks that say nothing although there was something to say: data that came by poll and that none announced."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +10,7 @@ from instruments.models import Instrument
 from monitoring.alerts.connections import subject_told
 from monitoring.alerts.judges.verdict import State
 from monitoring.models import AlertKind, GasSample, ParticulateSample, PeakParticleVelocity, VibrationDose
+from monitoring.sync.beat import Stretch, away
 from webhooks.models import Subscription
 
 ANNOUNCED_BY = "NewMeasurement"
@@ -33,9 +34,16 @@ class Silent:
     stored_until: datetime
 
 
-def is_silent(*, stored_until: datetime, period: timedelta, heard_at: datetime) -> bool:
-    """Whether data ends so long after a webhook was last heard that it must have kept still. Pure."""
-    return stored_until - heard_at > max(SHORTEST, PERIODS * period)
+def is_silent(
+    *, stored_until: datetime, period: timedelta, heard_at: datetime, deaf: Sequence[Stretch] = ()
+) -> bool:
+    """Whether data ends so long after a webhook was last heard that it must have kept still. Pure.
+
+    What ends in a stretch in which nobody of ours listened counts for nothing: it may have been announced.
+    """
+    missed = (min(end, stored_until) - max(start, heard_at) for start, end in deaf)
+    deaf_for = sum((each for each in missed if each > timedelta()), timedelta())
+    return stored_until - heard_at - deaf_for > max(SHORTEST, PERIODS * period)
 
 
 def silent_webhooks(*, now: datetime) -> list[Silent]:
@@ -53,11 +61,12 @@ def silent_webhooks(*, now: datetime) -> list[Silent]:
         heard[serial] = max(heard.get(serial, known), known, key=lambda each: each[0])
     # Whoever was heard a moment ago is not silent, whatever is stored: in a healthy fleet few are left to ask about.
     quiet = sorted(serial for serial, (since, _) in heard.items() if now - since > SHORTEST)
+    deaf = away(now=now) if quiet else []
     found: dict[str, Silent] = {}
     for start in range(0, len(quiet), _TOGETHER):
         for instrument, stored_until, period in _newest(quiet[start : start + _TOGETHER]):
             since, delivered_at = heard[instrument.serial]
-            if is_silent(stored_until=stored_until, period=period, heard_at=since):
+            if is_silent(stored_until=stored_until, period=period, heard_at=since, deaf=deaf):
                 told = Silent(instrument.serial, instrument.name, delivered_at, stored_until)
                 found[told.serial] = max(
                     found.get(told.serial, told), told, key=lambda each: each.stored_until

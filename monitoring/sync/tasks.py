@@ -11,12 +11,12 @@ from kombu.exceptions import OperationalError
 
 from instruments.tenancy import organisation_scope
 from monitoring.alerts.tasks import dispatch as dispatch_alerts
+from monitoring.sync.beat import beat_note
 from monitoring.sync.claims import Claim, claims_return, due_claim
 from monitoring.sync.clock import SECOND_LOOK, clock_mend, clock_noted
 from monitoring.sync.run import target_run
 
 log = structlog.get_logger(__name__)
-BEAT_KEY = "cirrusweb:beat"
 SECOND_LOOK_KEY = "cirrusweb:clock:second_look"
 RUNG_KEY = "cirrusweb:sync:rung"
 MOMENT_SECONDS = 0.2
@@ -29,9 +29,9 @@ def tick() -> None:
     now = timezone.now()
     try:
         with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2) as client:
-            before = client.set(BEAT_KEY, now.isoformat(), get=True)
+            before = beat_note(client=client, now=now)
             again = client.get(SECOND_LOOK_KEY)
-            if before and clock_noted(before=datetime.fromisoformat(before.decode()), now=now):
+            if before and clock_noted(before=before, now=now):
                 client.set(SECOND_LOOK_KEY, (now + SECOND_LOOK).isoformat())
             elif again and datetime.fromisoformat(again.decode()) <= now:
                 clock_mend(now=now)

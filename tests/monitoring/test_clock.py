@@ -10,9 +10,10 @@ from django.conf import settings
 from instruments.models import ApiKey, Instrument
 from instruments.tenancy import all_organisations
 from monitoring.models import ActionKind, AlertDelivery, InstrumentAction, Outcome, SyncTarget
+from monitoring.sync.beat import BEAT_KEY
 from monitoring.sync.claims import due_claim, target_release, targets_ensure
 from monitoring.sync.clock import SECOND_LOOK, clock_noted
-from monitoring.sync.tasks import BEAT_KEY, tick
+from monitoring.sync.tasks import tick
 from tests.conftest import People, make_instrument, make_key
 from tests.monitoring.failing import NIGHT, arrive, check
 

@@ -11,13 +11,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import redis
 import requests
+from django.conf import settings as django_settings
 from django.db import connection
 from django.urls import reverse
 
 from instruments.models import Instrument, Organisation
 from instruments.tenancy import organisation_scope
 from monitoring.models import SyncTarget
+from monitoring.sync.beat import AWAY_KEY, BEAT_KEY
 from monitoring.sync.claims import key_targets_refresh, targets_ensure
 from tests.conftest import make_instrument, make_key
 from webhooks.models import Delivery, Refusal, Subscription
@@ -64,6 +67,15 @@ ENCODINGS: dict[str, tuple[str, Callable[[bytes], str]]] = {
     ),
     "white space around it": ("hex", lambda signature: f"sha256= {signature.hex()}  "),
 }
+
+
+@pytest.fixture
+def beats() -> Iterator[redis.Redis]:
+    """Redis as a new installation has it: no tick was noted in it yet."""
+    with redis.Redis.from_url(django_settings.REDIS_URL) as client:
+        client.delete(BEAT_KEY, AWAY_KEY)
+        yield client
+        client.delete(BEAT_KEY, AWAY_KEY)
 
 
 @dataclass

@@ -18,6 +18,7 @@ from webhooks.models import Subscription
 from webhooks.silence import Silent, is_silent, silent_webhooks
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
 minutes = st.integers(0, 10_000).map(lambda each: timedelta(minutes=each))
 
 
@@ -27,6 +28,17 @@ def test_the_longer_of_a_quarter_of_an_hour_and_three_periods_is_waited_for(
 ) -> None:
     longest = max(timedelta(minutes=15), 3 * period)
     assert is_silent(stored_until=NOW + ahead, period=period, heard_at=NOW) is (ahead > longest)
+
+
+@given(minutes, minutes, minutes, minutes)
+def test_what_ended_while_nobody_listened_is_taken_off(
+    ahead: timedelta, start: timedelta, length: timedelta, period: timedelta
+) -> None:
+    """Minute by minute, and with a second stretch that lies before and behind it all."""
+    deaf = [(NOW + start, NOW + start + length), (NOW - MINUTE, NOW), (NOW + ahead, NOW + ahead + MINUTE)]
+    listened = sum(not start <= at < start + length for at in (n * MINUTE for n in range(ahead // MINUTE)))
+    said = is_silent(stored_until=NOW + ahead, period=period, heard_at=NOW, deaf=deaf)
+    assert said is (listened * MINUTE > max(15 * MINUTE, 3 * period))
 
 
 def hooked(owner: Organisation, serial: str, **fields: Any) -> Instrument:
@@ -64,6 +76,7 @@ def silent(owner: Organisation, now: datetime = NOW) -> list[Silent]:
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("beats")
 def test_data_that_no_webhook_announced_is_noticed(organisation: Organisation) -> None:
     hour = timedelta(hours=1)
     measured(hooked(organisation, "QT1", delivered_at=NOW - 2 * hour), NOW)
@@ -83,6 +96,7 @@ def test_data_that_no_webhook_announced_is_noticed(organisation: Organisation) -
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("beats")
 def test_other_than_noise_is_looked_up_in_its_own_series(organisation: Organisation) -> None:
     instrument = hooked(organisation, "AQ1", kind="AirQuality", delivered_at=NOW - timedelta(hours=1))
     assert silent(organisation) == []
@@ -98,6 +112,7 @@ def test_other_than_noise_is_looked_up_in_its_own_series(organisation: Organisat
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("beats")
 def test_it_is_shown_on_both_pages_and_to_nobody_else(people: People) -> None:
     now = timezone.now()
     instrument = hooked(people.organisation, "QT1", delivered_at=now - timedelta(hours=2))

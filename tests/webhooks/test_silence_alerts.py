@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import redis
 
 from instruments.models import Membership
 from instruments.tenancy import organisation_scope
@@ -16,6 +17,7 @@ from monitoring.models import (
     IncidentChange,
     InstrumentStatus,
 )
+from monitoring.sync.beat import beat_note
 from tests.conftest import People
 from tests.webhooks.test_silence import hooked, measured
 from webhooks.models import Subscription
@@ -23,6 +25,8 @@ from webhooks.silence import silence_judge
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+pytestmark = pytest.mark.usefixtures("beats")
 
 
 @pytest.fixture
@@ -68,6 +72,46 @@ def test_a_fleet_that_is_heard_opens_nothing(people: People, fleet: None) -> Non
     with organisation_scope(people.organisation.pk):
         InstrumentStatus.objects.update(level_at=NOW + HOUR)
     assert judge(people, NOW + 2 * HOUR) == ["opened"]
+
+
+def known(people: People, *, heard: datetime, stored: datetime) -> None:
+    """Webhooks were last heard, and the newest stored measurement ends, at these times."""
+    with organisation_scope(people.organisation.pk):
+        Subscription.objects.update(delivered_at=heard)
+        InstrumentStatus.objects.update(level_at=stored - MINUTE, level_seconds=60)
+
+
+def test_what_was_announced_while_we_were_off_is_not_silence(
+    people: People, fleet: None, beats: redis.Redis
+) -> None:
+    beat_note(client=beats, now=NOW)
+    back = NOW + 18 * MINUTE
+    known(people, heard=NOW - MINUTE, stored=back)
+    # Whoever judges may come before the first tick.
+    assert judge(people, back) == []
+    beat_note(client=beats, now=back)
+    assert judge(people, back + MINUTE) == []
+    # From here on somebody listens, and still hears nothing.
+    for minute in range(15):
+        beat_note(client=beats, now=back + minute * MINUTE)
+    known(people, heard=NOW - MINUTE, stored=back + 14 * MINUTE)
+    assert judge(people, back + 14 * MINUTE) == []
+    known(people, heard=NOW - MINUTE, stored=back + 15 * MINUTE)
+    assert judge(people, back + 15 * MINUTE) == ["opened"]
+
+
+def test_a_restart_ends_no_silence(people: People, fleet: None, beats: redis.Redis) -> None:
+    beat_note(client=beats, now=NOW)
+    assert judge(people, NOW) == ["opened"]
+    beat_note(client=beats, now=NOW + 3 * HOUR)
+    assert judge(people, NOW + 3 * HOUR) == ["opened"]
+
+
+def test_a_short_pause_of_the_beat_takes_nothing_off(people: People, fleet: None, beats: redis.Redis) -> None:
+    known(people, heard=NOW, stored=NOW + 16 * MINUTE)
+    for minute in range(0, 17, 2):
+        beat_note(client=beats, now=NOW + minute * MINUTE)
+    assert judge(people, NOW + 16 * MINUTE) == ["opened"]
 
 
 def test_a_paused_rule_says_nothing(people: People, fleet: None) -> None:
