@@ -6,11 +6,13 @@ from typing import Any
 
 from django.db import transaction
 
-from instruments.models import Membership, User
+from instruments.models import Membership, Role, User
 from monitoring.alerts.watching import step_note
 from monitoring.models import AlertWatch, Incident, IncidentChange
 
 Step = IncidentChange.Step
+# Who may, signed in or by the link of a mail. Everybody else looks.
+HANDLES = Role.MEMBER
 
 
 def incident_acknowledge(*, incident: Incident, actor: User, now: datetime) -> bool:

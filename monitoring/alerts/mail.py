@@ -11,7 +11,8 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from instruments.models import Organisation
+from instruments.models import Membership, Organisation
+from monitoring.alerts.handling import HANDLES
 from monitoring.alerts.links import incident_link, unsubscribe_link
 from monitoring.alerts.picture import level_png
 from monitoring.alerts.words import advice_of, head_of, lines_of, state_of, subject_of
@@ -82,6 +83,8 @@ def message_context(delivery: AlertDelivery) -> dict[str, Any]:
         context["handle_link"] = incident_link(
             organisation_id=organisation.pk, user_id=delivery.recipient_id, incident_id=incident.pk
         )
+        member = Membership.objects.filter(user_id=delivery.recipient_id).first()
+        context["may_handle"] = member is not None and member.covers(HANDLES)
     return context
 
 

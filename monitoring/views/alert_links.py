@@ -9,9 +9,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from instruments.models import Membership, Role
+from instruments.models import Membership
 from instruments.tenancy import organisation_scope
-from monitoring.alerts.handling import incident_acknowledge, incident_comment
+from monitoring.alerts.handling import HANDLES, incident_acknowledge, incident_comment
 from monitoring.alerts.kinds import OF_INSTRUMENTS
 from monitoring.alerts.links import DIGEST, INCIDENT_SALT, LASTS, WISH_SALT, Named, named
 from monitoring.alerts.words import advice_of, head_of, lines_of
@@ -34,7 +34,7 @@ def _member(who: Named) -> Membership:
 @never_cache
 @require_http_methods(["GET", "POST"])
 def alert_link(request: HttpRequest, token: str) -> HttpResponse:
-    """An incident for whom the mail was sent to, without signing in: look, acknowledge, write a comment."""
+    """An incident for whom the mail was sent to, without signing in: what their role of this moment allows."""
     who = named(token, salt=INCIDENT_SALT, lasts=LASTS)
     if who is None:
         return render(request, "monitoring/alert_link.html", {"expired": True}, status=410)
@@ -48,14 +48,13 @@ def alert_link(request: HttpRequest, token: str) -> HttpResponse:
         if incident is None:
             raise Http404
         with timezone.override(member.organisation.zone):
-            done = False
-            if request.method == "POST" and member.covers(Role.VIEWER):
+            may_handle = member.covers(HANDLES)
+            if request.method == "POST" and may_handle:
                 now, text = timezone.now(), request.POST.get("text", "").strip()
                 incident_acknowledge(incident=incident, actor=member.user, now=now)
                 if text:
                     incident_comment(incident=incident, text=text, actor=member.user, now=now)
                 incident.refresh_from_db()
-                done = True
             newest = (
                 IncidentChange.objects.filter(incident=incident, step__in=("opened", "raised", "repeated"))
                 .order_by("-pk")
@@ -68,9 +67,10 @@ def alert_link(request: HttpRequest, token: str) -> HttpResponse:
                 "lines": lines_of(newest) if newest else [],
                 "organisation": member.organisation,
                 "person": member.user,
-                "done": done,
+                "may_handle": may_handle,
             }
-            return render(request, "monitoring/alert_link.html", context)
+            refused = request.method == "POST" and not may_handle
+            return render(request, "monitoring/alert_link.html", context, status=403 if refused else None)
 
 
 # Mail providers post to it on their own, with neither cookie nor token: the signed address is the proof.

@@ -13,8 +13,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from cirrusweb.htmx import render
 from instruments.access import organisation_for, person_for, require_role
-from instruments.models import Instrument, Membership, Role
+from instruments.models import Instrument, Membership
 from monitoring.alerts.handling import (
+    HANDLES,
     incident_acknowledge,
     incident_assign,
     incident_cause,
@@ -172,7 +173,7 @@ def handle(request: HttpRequest, incident: Incident, now: datetime) -> str:
 
 
 @require_POST
-@require_role(Role.MEMBER)
+@require_role(HANDLES)
 def incident_handle(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """One wish of a person about one incident."""
     done = handle(request, incident_for(request, pk), timezone.now())

@@ -65,6 +65,22 @@ def test_the_mail_says_what_against_what_when_where_with_a_link(
     assert people.bob.email not in mail.as_string()
 
 
+def test_the_mail_offers_a_viewer_to_look_and_the_others_to_acknowledge(
+    mailbox: Mailbox, instrument: Instrument, people: People
+) -> None:
+    arrive(instrument, check(NIGHT))
+    send_owed()
+    for to, mail in mailbox.mails:
+        offered, other = "Acknowledge", "Look without signing in"
+        if to == people.bob.email:
+            offered, other = other, offered
+        for kind in ("plain", "html"):
+            text = mail.get_body(preferencelist=(kind,)).get_content()
+            assert offered in text, (to, kind)
+            assert other not in text, (to, kind)
+            assert "https://noise.example/alerts/" in text
+
+
 def test_mails_of_one_incident_thread(mailbox: Mailbox, instrument: Instrument) -> None:
     arrive(instrument, check(NIGHT))
     arrive(instrument, check(NIGHT + DAY))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from instruments.models import Instrument, Membership
+from instruments.models import Instrument, Membership, Role
 from instruments.tenancy import organisation_scope
 from monitoring.alerts.kinds import KINDS
 from monitoring.alerts.links import LASTS, incident_link, unsubscribe_link
@@ -169,21 +169,48 @@ def test_opening_the_link_of_a_mail_does_nothing_and_its_form_acknowledges(
     settings.PUBLIC_URL = "https://noise.example"
     made = incident(unit)
     path = link_path(
-        incident_link(organisation_id=people.organisation.pk, user_id=people.bob.pk, incident_id=made.pk)
+        incident_link(organisation_id=people.organisation.pk, user_id=people.mary.pk, incident_id=made.pk)
     )
     stranger = Client()
     for _ in range(3):
-        assert "Acknowledge as Bob" in stranger.get(path).content.decode()
+        assert "Acknowledge as Mary" in stranger.get(path).content.decode()
     with organisation_scope(people.organisation.pk):
         made.refresh_from_db()
         assert made.acknowledged_at is None
-    assert "In hand: Bob" in stranger.post(path, {"text": "On my way"}).content.decode()
+    assert "In hand: Mary" in stranger.post(path, {"text": "On my way"}).content.decode()
     with organisation_scope(people.organisation.pk):
         made.refresh_from_db()
-        assert made.acknowledged_by == people.bob
+        assert made.acknowledged_by == people.mary
         assert IncidentChange.objects.filter(incident=made, step="commented").exists()
-        Membership.objects.get(user=people.bob).delete()
-    assert stranger.get(path).status_code == 404
+        Membership.objects.get(user=people.mary).delete()
+    assert stranger.get(path).status_code == stranger.post(path).status_code == 404
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_link_may_what_the_page_may_and_the_role_counts_when_it_is_used(
+    people: People, unit: Instrument, settings: Any, role: Role
+) -> None:
+    settings.PUBLIC_URL = "https://noise.example"
+    made = incident(unit)
+    path = link_path(
+        incident_link(organisation_id=people.organisation.pk, user_id=people.mary.pk, incident_id=made.pk)
+    )
+    stranger = Client()
+    assert "Acknowledge as Mary" in stranger.get(path).content.decode()
+    with organisation_scope(people.organisation.pk):
+        Membership.objects.filter(user=people.mary).update(role=role)
+    signed_in = people.client(people.mary).post(f"/o/harbour/alerts/{made.pk}/handle/", {"do": "nothing"})
+    shown = stranger.get(path).content.decode()
+    sent = stranger.post(path, {"text": "On my way"})
+    may = signed_in.status_code != 403
+    assert may == (role != Role.VIEWER)
+    assert ("Acknowledge as Mary" in shown) == may
+    assert sent.status_code == (200 if may else 403)
+    assert "Offline" in sent.content.decode()
+    with organisation_scope(people.organisation.pk):
+        made.refresh_from_db()
+        assert (made.acknowledged_at is not None) == may
+        assert IncidentChange.objects.filter(incident=made, step="commented").exists() == may
 
 
 def test_a_link_runs_out_and_cannot_be_forged(people: People, unit: Instrument, settings: Any) -> None:
