@@ -12,10 +12,20 @@ from django.views.decorators.http import require_http_methods
 
 from cirrusweb.htmx import render
 from instruments.access import organisation_for, person_for
-from instruments.models import Membership, Organisation
+from instruments.models import Membership, Organisation, User
 from monitoring.alerts.digests.turns import digest_wish
 from monitoring.alerts.forms import NEVER, DigestForm, HoursForm, PlacePreferenceForm
-from monitoring.models import AlertDelivery, AlertHours, AlertKind, AlertPreference, DigestWish, Severity
+from monitoring.models import (
+    AlertDelivery,
+    AlertHours,
+    AlertKind,
+    AlertPreference,
+    Digest,
+    DigestWish,
+    Severity,
+)
+
+MOST_SENT = 20
 
 
 @require_http_methods(["GET", "POST"])
@@ -62,13 +72,24 @@ def notifications_page(request: HttpRequest, slug: str) -> HttpResponse:
         "places": mine.exclude(instrument=None, site=None).select_related("instrument", "site"),
         "digest_form": digest_form,
         "wish": wish,
-        "deliveries": list(
-            AlertDelivery.objects.filter(recipient=person_for(request))
-            .select_related("change__incident__instrument")
-            .order_by("-pk")[:20]
-        ),
+        "sent": _sent(person_for(request)),
     }
     return render(request, "monitoring/notifications.html", context, status=422 if asked else None)
+
+
+def _sent(person: User) -> list[AlertDelivery | Digest]:
+    """The newest alerts and digests that this person is owed or was sent."""
+    alerts = AlertDelivery.objects.filter(recipient=person).select_related("change__incident__instrument")
+    digests = Digest.objects.filter(recipient=person)
+    owed: list[AlertDelivery | Digest] = [
+        *alerts.order_by("-pk")[:MOST_SENT],
+        *digests.order_by("-pk")[:MOST_SENT],
+    ]
+    return sorted(owed, key=_owed_at, reverse=True)[:MOST_SENT]
+
+
+def _owed_at(mail: AlertDelivery | Digest) -> datetime:
+    return mail.asked_at if isinstance(mail, Digest) else mail.change.created_at
 
 
 def _hours_form(

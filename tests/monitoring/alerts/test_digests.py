@@ -30,6 +30,7 @@ from monitoring.models import (
 )
 from monitoring.sync.ingest import calibrations_store
 from tests.conftest import People, join, make_instrument
+from tests.monitoring.failing import arrive, asks, check
 from tests.monitoring.mailserver import Mailbox
 
 LONDON, SYDNEY = zoneinfo.ZoneInfo("Europe/London"), zoneinfo.ZoneInfo("Australia/Sydney")
@@ -439,3 +440,29 @@ def test_a_person_chooses_and_stops_by_one_click_without_signing_in(
     assert client.post(page, {**asked, "digest-rhythm": "never"}).status_code == 302
     with organisation_scope(people.organisation.pk):
         assert not DigestWish.objects.exists()
+
+
+def test_what_was_sent_lists_digests_among_alerts_newest_first(
+    people: People, mailbox: Mailbox, morning: Any
+) -> None:
+    wants(people, people.alice)
+    asks(people.organisation, people.alice)
+    unit = make_instrument(people.organisation, name="Gate 1", first_seen_at=WEDNESDAY - DAY)
+    morning.shift(HOUR)
+    assert tick() == [True]
+    morning.shift(HOUR)
+    with organisation_scope(people.organisation.pk):
+        arrive(unit, check(datetime.now(UTC)))
+    mailbox.refuses["*"] = "450 busy"
+    morning.shift(DAY)
+    assert tick() == [False]
+    text = people.client(people.alice).get("/o/harbour/notifications/").content.decode()
+    rows = [row.split("</tr>")[0] for row in text.split("What was sent to you")[1].split("<tr>")[2:]]
+    assert [
+        ("Digest" in row, "Gate 1" in row, "Sent" in row, "The mail server did not take it" in row)
+        for row in rows
+    ] == [(True, False, False, True), (False, True, False, False), (True, False, True, False)]
+    assert "Every day" in rows[0]
+    for other, slug in ((people.bob, "harbour"), (people.charlie, "quarry")):
+        page = people.client(other).get(f"/o/{slug}/notifications/").content.decode()
+        assert "Nothing yet" in page.split("What was sent to you")[1]
