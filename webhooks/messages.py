@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from instruments.mycirrus.parsing import Folded
+from instruments.mycirrus.folded import Folded
 
 KINDS = ("NewMeasurement", "NewEvent", "InstrumentStatus", "CalibrationFinished", "SicFinished")
 _BY_FOLDED_NAME = {kind.lower(): kind for kind in KINDS}

@@ -13,6 +13,7 @@ import orjson
 
 from . import errors, parsing, types
 from .answer import Answer
+from .folded import Folded
 from .times import format_duration, format_time
 from .transport import MEGABYTE, Transport
 
@@ -118,9 +119,7 @@ class Calls:
         answer = self._transport.json(operation, "GET", path, secrets=secrets)
         rows = parsing.rows(self._documents(operation, answer, secrets=secrets), parser)
         if secrets:
-            rows.skipped = [
-                parsing.Folded(each).without("secret") for each in rows.skipped if isinstance(each, dict)
-            ]
+            rows.skipped = [Folded(each).without("secret") for each in rows.skipped if isinstance(each, dict)]
         return noted(operation, rows)
 
     def _one(
@@ -153,9 +152,9 @@ class Calls:
             return answer
         raise self._transport.refused(operation, answer if isinstance(answer, dict) and not secrets else {})
 
-    def _object(self, operation: str, answer: Any, secrets: bool = False) -> parsing.Folded:
+    def _object(self, operation: str, answer: Any, secrets: bool = False) -> Folded:
         if isinstance(answer, dict) and not (isinstance(answer.get("error"), str) and len(answer) <= 2):
-            return parsing.Folded(answer)
+            return Folded(answer)
         raise self._transport.refused(operation, answer if isinstance(answer, dict) and not secrets else {})
 
     def _audio(self, operation: str, path: str, format: str, seconds: float = AUDIO_SECONDS) -> AudioStream:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from . import errors, levels, parsing, scopes, types
 from .calls import AUDIO_SECONDS, AudioStream, Calls, noted, period_parameter, segment, values_parameter
+from .folded import Folded
 from .noise import NoiseTable, plain_table
 from .transport import MEGABYTE, Key, Limiter, Transport
 
@@ -288,7 +289,7 @@ class Client(Calls):
         document = self._inferred("change webhook", "PUT", f"/webhooks/{segment(id)}", body)
         answered = document if isinstance(document, dict) else {}
         answered = {key.lower(): value for key, value in answered.items() if value is not None}
-        webhook = parsing.webhook(parsing.Folded({**body, **answered, "id": id}))
+        webhook = parsing.webhook(Folded({**body, **answered, "id": id}))
         assert webhook is not None  # noqa: S101 (it has an id: ours)
         return webhook
 

@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from . import types
+from .folded import Folded, number, samples, span
 from .noise import NoiseTable
-from .parsing import Folded, number, samples, span
 
 _CANONICAL = {name.lower(): name for name in types.NOISE_VALUES}
 _LABELS = {"leqt1type": "LeqT1Type", "leqt2type": "LeqT2Type"}

@@ -16,7 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
-from .parsing import Folded, number
+from .folded import Folded, number
 from .transport import Key
 
 OCTAVES = ("31.5Hz", "63Hz", "125Hz", "250Hz", "500Hz", "1KHz", "2KHz", "4KHz", "8KHz", "16KHz")

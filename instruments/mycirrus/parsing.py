@@ -2,98 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from . import types
-from .times import parse_duration, parse_time
+from .folded import END, START, Folded, span
 
 Row = TypeVar("Row")
 # A parser gives a row, or None for a document that it cannot understand.
-Parser = Callable[["Folded", str | None], Row | None]
+Parser = Callable[[Folded, str | None], Row | None]
 
 _SERIAL = ("instrument", "serialNumber", "serial")
-_START = ("startTime", "time", "start")
-_END = ("endTime", "end")
-
-
-class Folded:
-    """One JSON object whose members are found without regard to case, under any of several names."""
-
-    __slots__ = ("_members", "document")
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        self.document = document
-        self._members: dict[str, Any] = {}
-        for key, value in document.items():
-            if value is not None:
-                self._members.setdefault(key.lower(), value)
-
-    def raw(self, *names: str) -> Any:
-        for name in names:
-            if (value := self._members.get(name.lower())) is not None:
-                return value
-        return None
-
-    def text(self, *names: str) -> str:
-        value = self.raw(*names)
-        if isinstance(value, str):
-            return value
-        return "" if value is None or isinstance(value, bool | dict | list) else str(value)
-
-    def number(self, *names: str) -> float | None:
-        return number(self.raw(*names))
-
-    def flag(self, *names: str) -> bool | None:
-        value = self.raw(*names)
-        return value if isinstance(value, bool) else None
-
-    def time(self, *names: str) -> datetime | None:
-        return parse_time(self.raw(*names))
-
-    def inner(self, *names: str) -> Folded:
-        value = self.raw(*names)
-        return Folded(value if isinstance(value, dict) else {})
-
-    def texts(self, *names: str) -> tuple[str, ...]:
-        value = self.raw(*names)
-        return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
-
-    def numbers(self, *names: str) -> tuple[float | None, ...] | None:
-        value = self.raw(*names)
-        return samples(value) if isinstance(value, list) else None
-
-    def seconds(self, *names: str) -> float | None:
-        value = self.raw(*names)
-        length = parse_duration(value)
-        return number(value) if length is None else length.total_seconds()
-
-    def members(self) -> Iterator[tuple[str, Any]]:
-        return iter(self.document.items())
-
-    def without(self, *names: str) -> dict[str, Any]:
-        left_out = {name.lower() for name in names}
-        return {key: value for key, value in self.document.items() if key.lower() not in left_out}
-
-
-def number(value: object) -> float | None:
-    """A finite number, or None: texts such as the mock's "..." are missing samples, not zeros."""
-    # Nearly every value is one of these, and a year of measurements holds fifteen million.
-    if type(value) is float:
-        return value if math.isfinite(value) else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        finite = float(value)
-    except OverflowError:
-        return None
-    return finite if math.isfinite(finite) else None
-
-
-def samples(values: Sequence[Any]) -> tuple[float | None, ...]:
-    return tuple(number(value) for value in values)
 
 
 def rows(documents: Sequence[Any], parser: Parser[Row], serial: str | None = None) -> types.Rows[Row]:
@@ -106,25 +25,6 @@ def rows(documents: Sequence[Any], parser: Parser[Row], serial: str | None = Non
         else:
             result.append(row)
     return result
-
-
-def span(row: Folded) -> tuple[datetime | None, datetime | None, float | None]:
-    """Start, end and length in seconds of a row, each from the other two where it is not said."""
-    start, end, duration = row.time(*_START), row.time(*_END), row.seconds("duration", "period")
-    if start is None and end is not None and duration is not None:
-        start = _later(end, -duration)
-    if duration is None and start is not None and end is not None and end > start:
-        duration = (end - start).total_seconds()
-    if end is None and start is not None and duration is not None:
-        end = _later(start, duration)
-    return start, end, duration
-
-
-def _later(at: datetime, seconds: float) -> datetime | None:
-    try:
-        return at + timedelta(seconds=seconds)
-    except OverflowError:
-        return None
 
 
 def _serial(row: Folded, asked: str | None) -> str | None:
@@ -163,7 +63,7 @@ def _position(position: Folded) -> tuple[float | None, float | None]:
 
 
 def calibration(row: Folded, asked: str | None = None) -> types.Calibration | None:
-    at = row.time(*_START)
+    at = row.time(*START)
     if at is None:
         return None
     return types.Calibration(
@@ -177,7 +77,7 @@ def calibration(row: Folded, asked: str | None = None) -> types.Calibration | No
 
 
 def sic(row: Folded, asked: str | None = None) -> types.Sic | None:
-    at = row.time(*_START)
+    at = row.time(*START)
     if at is None:
         return None
     return types.Sic(
@@ -204,7 +104,7 @@ def status(row: Folded, asked: str | None = None) -> types.Status:
 
 
 def calibration_log_entry(row: Folded, asked: str | None) -> types.CalibrationLogEntry | None:
-    at = row.time(*_START)
+    at = row.time(*START)
     if at is None:
         return None
     return types.CalibrationLogEntry(
@@ -217,7 +117,7 @@ def calibration_log_entry(row: Folded, asked: str | None) -> types.CalibrationLo
 
 
 def weather(row: Folded, asked: str | None) -> types.Weather | None:
-    at = row.time(*_START)
+    at = row.time(*START)
     if at is None:
         return None
     return types.Weather(
@@ -329,8 +229,8 @@ def audio_recording(row: Folded, asked: str | None) -> types.AudioRecording | No
     return types.AudioRecording(
         id=recording_id,
         serial=_serial(row, asked),
-        start_at=row.time(*_START),
-        end_at=row.time(*_END),
+        start_at=row.time(*START),
+        end_at=row.time(*END),
         trigger_name=row.text("triggerName"),
         trigger_start_at=row.time("triggerStartTime"),
         trigger_end_at=row.time("triggerEndTime"),
@@ -339,7 +239,7 @@ def audio_recording(row: Folded, asked: str | None) -> types.AudioRecording | No
 
 
 def monitor_stats(row: Folded, asked: str | None) -> types.MonitorStats | None:
-    at = row.time(*_START)
+    at = row.time(*START)
     if at is None:
         return None
     return types.MonitorStats(
@@ -382,7 +282,7 @@ def monitor_current(row: Folded, asked: str | None) -> types.MonitorCurrent | No
 
 
 def monitor_event(row: Folded, asked: str | None) -> types.MonitorEvent | None:
-    at = row.time(*_START, "eventTime", "timestamp")
+    at = row.time(*START, "eventTime", "timestamp")
     if at is None:
         return None
     return types.MonitorEvent(

@@ -13,7 +13,8 @@ from instruments import keys
 from instruments import mycirrus as api
 from instruments.keys import api_key_verify
 from instruments.models import ApiKey, Instrument, Organisation
-from instruments.mycirrus.parsing import Folded, instrument, sic
+from instruments.mycirrus.folded import Folded
+from instruments.mycirrus.parsing import instrument, sic
 from instruments.tenancy import organisation_scope
 from monitoring.models import Outcome, Resource, SyncTarget
 from monitoring.sync import run, schedule
