@@ -38,8 +38,8 @@ class Recorded(BaseAdapter):
         pass
 
 
-def recorded_client(key: str, bodies: dict[datetime, bytes]) -> Client:
-    """A client that is answered from ``bodies``, without a limiter."""
+def recorded_client(key: str, recorded: Recorded) -> Client:
+    """A client that ``recorded`` answers, without a limiter."""
     client = Client(key, "http://recorded.invalid/v1", None)
-    client._transport._session.mount("http://", Recorded(bodies))
+    client._transport._session.mount("http://", recorded)
     return client

@@ -14,11 +14,11 @@ from django.db import connection, transaction
 from bench.limits.upsert import Upsert, upsert
 from bench.measure import Row, compared, interleaved
 from bench.population import KEY, fleet_make, key_make, organisation_make
-from bench.recorded import recorded_client
+from bench.recorded import Recorded, recorded_client
 from instruments.models import Instrument
 from instruments.mycirrus import NOISE_VALUES
 from instruments.tenancy import organisation_scope
-from monitoring.models import Lane, NoiseMeasurement, NoiseRollup, Resource, SyncTarget
+from monitoring.models import Lane, NoiseMeasurement, NoiseRollup, Resource, SeriesRow, SyncTarget
 from monitoring.sync.resources import steps_of
 from monitoring.sync.run import _store
 from monitoring.sync.upsert import key_columns, value_columns
@@ -30,7 +30,7 @@ LAST = datetime(2026, 11, 1, tzinfo=UTC)
 
 def measure(*, quick: bool) -> list[Row]:
     days, rounds = (4, 3) if quick else (20, 7)
-    bodies = _recorded(days)
+    recorded = Recorded(_recorded(days))
     organisation = organisation_make("harbour")
     key = key_make(organisation)
     with organisation_scope(organisation.pk):
@@ -47,7 +47,7 @@ def measure(*, quick: bool) -> list[Row]:
             watermark_at=LAST,
             floor_at=LAST - days * DAY,
         )
-        count = _back_fill(target, bodies)
+        count = _back_fill(target, recorded)
         columns = (*key_columns(NoiseMeasurement), *value_columns(NoiseMeasurement))
         table = NoiseMeasurement._meta.db_table
         bare = upsert(os.environ["DATABASE_URL"], table, columns, key_columns(NoiseMeasurement))
@@ -56,7 +56,7 @@ def measure(*, quick: bool) -> list[Row]:
             rows = []
             for fresh in (True, False):
                 samples = interleaved(
-                    _sides(target, bodies, bare, batches, models, count, fresh=fresh), rounds, warm_up=1
+                    _sides(target, recorded, bare, batches, models, count, fresh=fresh), rounds, warm_up=1
                 )
                 rows += _compared(samples, count, fresh=fresh)
         finally:
@@ -94,14 +94,14 @@ def _told(at: datetime) -> str:
     return at.replace(tzinfo=None).isoformat() + "Z"
 
 
-def _back_fill(target: SyncTarget, bodies: dict[datetime, bytes]) -> int:
+def _back_fill(target: SyncTarget, recorded: Recorded) -> int:
     """One whole turn of the back-fill, as a worker does it; returns how many rows were stored."""
     rows = 0
     # A turn that reaches the floor ends its lease; the next round is a claim of its own.
     SyncTarget.objects.filter(pk=target.pk).update(
         lease_token=target.lease_token, lease_until=target.lease_until
     )
-    with recorded_client(KEY, bodies) as client:
+    with recorded_client(KEY, recorded) as client:
         for step in steps_of(client, target, datetime.now(UTC)):
             _store(target, step, False)
             rows += step.rows
@@ -141,9 +141,16 @@ def _models(other: Instrument, ours: Instrument, days: int) -> list[list[dict[st
     return batches
 
 
+def _empty(model: type[SeriesRow] | type[NoiseRollup]) -> None:
+    """As the bare side is emptied: dead rows, which PostgreSQL keeps for a while, would be in our way alone."""
+    how = "TRUNCATE" if connection.vendor == "postgresql" else "DELETE FROM"
+    with connection.cursor() as cursor:
+        cursor.execute(f'{how} "{model._meta.db_table}"')
+
+
 def _sides(
     target: SyncTarget,
-    bodies: dict[datetime, bytes],
+    recorded: Recorded,
     bare: Upsert,
     batches: list[list[tuple[Any, ...]]],
     models: list[list[dict[str, Any]]],
@@ -161,9 +168,9 @@ def _sides(
 
     def ours() -> float:
         if fresh:
-            NoiseMeasurement.objects.filter(instrument=target.instrument).delete()
-            NoiseRollup.objects.filter(instrument=target.instrument).delete()
-        return rate(lambda: _back_fill(target, bodies))
+            _empty(NoiseMeasurement)
+            _empty(NoiseRollup)
+        return rate(lambda: _back_fill(target, recorded))
 
     def plain() -> float:
         if fresh:
@@ -172,7 +179,7 @@ def _sides(
 
     def created() -> float:
         if fresh:
-            NoiseMeasurement.objects.filter(instrument_id=models[0][0]["instrument_id"]).delete()
+            _empty(NoiseMeasurement)
         return rate(lambda: [create(batch) for batch in models])
 
     def create(batch: list[dict[str, Any]]) -> None:
