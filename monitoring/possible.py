@@ -5,6 +5,7 @@ Such values are kept as they came and flagged; they alert as no level. Bounds ar
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 Bounds = tuple[float, float]
 _POSITIVE: Bounds = (0.0, math.inf)
@@ -43,6 +44,11 @@ def is_impossible(table: str, column: str, value: float | None) -> bool:
     return not math.isfinite(value) or not least <= value <= most
 
 
+def _in_order(column: Sequence[Any], least: float, most: float) -> bool:
+    """Three looks tell: a value that is no number shows in the sum. Raises TypeError where one is missing."""
+    return not column or (least <= min(column) and max(column) <= most and math.isfinite(sum(column)))
+
+
 def impossible_of(
     table: str, columns: Mapping[str, Sequence[float | None]]
 ) -> dict[int, dict[str, float | None]]:
@@ -50,10 +56,13 @@ def impossible_of(
     found: dict[int, dict[str, float | None]] = {}
     for name, (least, most) in BOUNDS.get(table, {}).items():
         column = columns.get(name) or ()
-        known = [value for value in column if value is not None]
-        # Nearly every column is in order, and three looks at it tell: one that is no number shows in the sum.
-        if not known or (least <= min(known) and max(known) <= most and math.isfinite(sum(known))):
-            continue
+        try:
+            # Nearly every column is in order and whole.
+            if _in_order(column, least, most):
+                continue
+        except TypeError:
+            if _in_order([value for value in column if value is not None], least, most):
+                continue
         for place, value in enumerate(column):
             if is_impossible(table, name, value):
                 told = value if value is not None and math.isfinite(value) else None

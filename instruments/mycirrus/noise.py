@@ -175,12 +175,11 @@ def _plain(keys: tuple[str, ...], kinds: tuple[type, ...]) -> _Plain | None:
 
 
 def _times(starts: Column, ends: Column | None, lengths: Column | None) -> Times | None:
-    texts = [*starts, *(ends or ())]
-    if min(texts) < _NEVER or not _INSTANTS.fullmatch("".join(texts)):
+    # One row's end is nearly always another's start.
+    distinct = dict.fromkeys([*starts, *(ends or ())])
+    if min(distinct) < _NEVER or not _INSTANTS.fullmatch("".join(distinct)):
         return None
     try:
-        # One row's end is nearly always another's start.
-        distinct = dict.fromkeys(texts)
         instant = dict(zip(distinct, map(datetime.fromisoformat, distinct), strict=True)).__getitem__
         begun = list(map(instant, starts))
         over: Sequence[datetime | None]

@@ -239,14 +239,15 @@ def _extras(table: NoiseTable) -> list[dict[str, object] | None]:
     columns = {name: column for name, column in table.values.items() if name not in _VALUES} | dict(
         table.labels
     )
-    if not columns:
-        return [None] * len(table)
-    rows = list(zip(*columns.values(), strict=True))
-    extras: dict[tuple[object, ...], dict[str, object] | None] = {}
-    for row in set(rows):
-        told = {name: value for name, value in zip(columns, row, strict=True) if value is not None}
-        extras[row] = told or None
-    return [extras[row] for row in rows]
+    if all(column.count(column[0]) == len(column) for column in columns.values()):
+        told: dict[str, object] = {
+            name: column[0] for name, column in columns.items() if column[0] is not None
+        }
+        return [told or None] * len(table)
+    return [
+        {name: value for name, value in zip(columns, row, strict=True) if value is not None} or None
+        for row in zip(*columns.values(), strict=True)
+    ]
 
 
 def latest_store(

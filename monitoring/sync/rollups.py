@@ -30,11 +30,14 @@ def _floor(at: datetime, bucket_s: int) -> datetime:
     return datetime.fromtimestamp(int(at.timestamp()) // bucket_s * bucket_s, tz=UTC)
 
 
-def _bucket_start(bucket_s: int) -> str:
+def _bucket(bucket_s: int) -> tuple[str, str]:
+    """When the bucket of a row begins, and what rows of one bucket have in common, which is told faster."""
     if connection.vendor == "postgresql":
-        return f'to_timestamp(floor(extract(epoch from "start_at") / {bucket_s}) * {bucket_s})'
-    # As Django writes instants on SQLite: UTC text without a zone.
-    return f"datetime(CAST(strftime('%%s', \"start_at\") AS INTEGER) / {bucket_s} * {bucket_s}, 'unixepoch')"
+        start = f"date_bin('{bucket_s} seconds', \"start_at\", timestamptz 'epoch')"
+        return start, start
+    number = f"CAST(strftime('%%s', \"start_at\") AS INTEGER) / {bucket_s}"
+    # As Django writes instants on SQLite: UTC text without a zone, put together once for each bucket.
+    return f"datetime(({number}) * {bucket_s}, 'unixepoch')", number
 
 
 def noise_rollups_refresh(
@@ -50,13 +53,14 @@ def noise_rollups_refresh(
         # Shortest first: only these read the measurements, each longer bucket is summed from those before it.
         for bucket_s in sorted(NoiseRollup.Bucket.values):
             start, end = _floor(first, bucket_s), _floor(last, bucket_s) + timedelta(seconds=bucket_s)
+            bucket, common = _bucket(int(bucket_s))
             cursor.execute(
                 f"""
                 INSERT INTO "{rolled}" ("organisation_id", "instrument_id", "bucket_s", "start_at", {_COLUMNS})
-                SELECT "organisation_id", "instrument_id", {int(bucket_s)}, {_bucket_start(bucket_s)} AS bucket, {sums}
+                SELECT "organisation_id", "instrument_id", {int(bucket_s)}, {bucket}, {sums}
                 FROM "{source}"
                 WHERE "organisation_id" = %s AND "instrument_id" = %s AND "start_at" >= %s AND "start_at" < %s {within}
-                GROUP BY "organisation_id", "instrument_id", bucket
+                GROUP BY "organisation_id", "instrument_id", {common}
                 ON CONFLICT ("organisation_id", "instrument_id", "bucket_s", "start_at")
                 DO UPDATE SET {_UPDATES}
                 """,  # noqa: S608 - every name is ours, every value is a parameter

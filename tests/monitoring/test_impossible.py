@@ -66,10 +66,10 @@ def comes(unit: Instrument, *rows: dict[str, float]) -> None:
 )
 def test_what_cannot_be(table: str, column: str, value: float | None, expected: bool) -> None:
     assert is_impossible(table, column, value) is expected
-    assert (
-        bool(impossible_of(table, {column: [1000.0 if table == "weather" else 1.0, value]}).get(1))
-        is expected
-    )
+    good = 1000.0 if table == "weather" else 1.0
+    assert (1 in impossible_of(table, {column: [good, value]})) is expected
+    # Where others are missing, too.
+    assert (2 in impossible_of(table, {column: [None, good, value]})) is expected
 
 
 def test_every_bound_is_of_a_column_and_every_limit_has_its_bounds() -> None:
