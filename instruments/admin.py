@@ -58,8 +58,8 @@ class UserAdmin(DjangoUserAdmin):
     add_fieldsets = ((None, {"fields": ("email", "usable_password", "password1", "password2")}),)
 
 
-class MembershipInline(admin.TabularInline):
-    """Who belongs to the organisation."""
+class MembershipInline(admin.StackedInline):
+    """Who belongs to the organisation. Not a table: Django gives the fields in one no labels."""
 
     model = Membership
     extra = 0
