@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, Count, F, OuterRef, Q, Subquery, UUIDField, Value, When
+from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from instruments.keys import pace_of
@@ -19,6 +19,7 @@ from instruments.models import ApiKey, Instrument
 from instruments.tenancy import all_organisations
 from monitoring.models import Lane, Outcome, Resource, SyncTarget
 from monitoring.models.sync import SyncTargetQuerySet
+from monitoring.sync.held import held_claim
 from monitoring.sync.histories import HISTORIES
 from monitoring.sync.sharing import alone, comes_along
 from monitoring.sync.wanted import SWEEP_EVERY, lanes_of, resources_of
@@ -176,12 +177,10 @@ def _claimed(hints: list[int], polls: list[int], now: datetime) -> list[Claim]:
         free = SyncTarget.objects.free(now).filter(pk__in=wanted).select_for_update(skip_locked=True)
         owners = dict(free.order_by().values_list("pk", "organisation_id"))
         # One each: what comes along with a claim is held by its token, and counts as one with it.
-        token = Case(
-            *(When(pk=target_id, then=Value(tokens[target_id], UUIDField())) for target_id in owners)
+        held_claim(
+            tokens={target_id: tokens[target_id] for target_id in owners},
+            until=now + timedelta(seconds=settings.SYNC_LEASE_SECONDS),
         )
-        lease = now + timedelta(seconds=settings.SYNC_LEASE_SECONDS)
-        if owners:
-            SyncTarget.objects.filter(pk__in=owners).update(lease_until=lease, lease_token=token)
     return [
         Claim(owners[target_id], target_id, str(tokens[target_id]), target_id in urgent)
         for target_id in wanted

@@ -1,12 +1,13 @@
-"""The statements that every turn costs, put together once: reading what is held, and writing how far it came.
+"""The statements that every turn costs, put together once: claiming, reading what is held, writing how far it came.
 
 The ORM would put each of them together anew for each turn, which takes several times as long as running it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, models
 
@@ -88,6 +89,21 @@ def held_read(*, target_id: int, token: str, now: datetime) -> SyncTarget | None
     return target
 
 
+_CLAIMING = f"""
+UPDATE "{SyncTarget._meta.db_table}" SET "lease_until" = %s, "lease_token" = %s WHERE "id" = %s
+"""  # noqa: S608
+
+
+def held_claim(*, tokens: Mapping[int, UUID], until: datetime) -> None:
+    """Hold each of these targets by its own token; the open transaction has found them free, and locked them."""
+    lease = _told("lease_until", until)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            _CLAIMING,
+            [(lease, _told("lease_token", token), target_id) for target_id, token in tokens.items()],
+        )
+
+
 _MOVING = f"""
 UPDATE "{SyncTarget._meta.db_table}" SET "rows" = "rows" + %s, "watermark_at" = COALESCE(%s, "watermark_at")
 WHERE "organisation_id" = %s AND "id" = %s AND "lease_token" = %s AND "lease_until" > %s
@@ -148,3 +164,14 @@ def held_end(
     with connection.cursor() as cursor:
         cursor.execute(_ENDING, values)
         return bool(cursor.rowcount)
+
+
+_OBSERVING = f"""
+UPDATE "{InstrumentStatus._meta.db_table}" SET "observed_at" = %s WHERE "organisation_id" = %s AND "instrument_id" = %s
+"""  # noqa: S608
+
+
+def held_observe(*, present: InstrumentStatus, now: datetime) -> None:
+    """Write that an instrument was heard of and that nothing has changed, which is what most polls bring."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OBSERVING, [_told("outcome_at", now), active_organisation_id(), present.pk])

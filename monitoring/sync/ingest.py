@@ -28,6 +28,7 @@ from monitoring.models import (
     SystemIntegrityCheck,
 )
 from monitoring.status import STALE_AFTER_POLLS
+from monitoring.sync.held import held_observe
 from monitoring.sync.rollups import day_levels, noise_rollups_refresh
 from monitoring.sync.upsert import series_write, value_columns
 from monitoring.tiles import poll_every
@@ -94,7 +95,10 @@ def status_store(
     # Neither this nor the time of the poll is shown as a change.
     if present.document != row.document:
         written["document"] = dict(row.document)
-    InstrumentStatus.objects.filter(pk=present.pk).update(**written)
+    if len(written) == 1:
+        held_observe(present=present, now=now)
+    else:
+        InstrumentStatus.objects.filter(pk=present.pk).update(**written)
     for name, value in written.items():
         setattr(present, name, value)
     instrument_judge(instrument=instrument, kinds=PRESENCE, now=now, present=present)
