@@ -86,18 +86,14 @@ class RuleForm(forms.Form):
                 required=False,
                 help_text=_("The message then holds both results, and comes up to eight minutes later."),
             )
-        self.fields["repeat_min"] = forms.IntegerField(
-            label=_("Tell again until somebody acknowledges, every (min)"),
-            required=False,
-            min_value=5,
-            max_value=10_080,
-        )
         if self.kind.of_instruments:
             self.fields["serials"] = forms.MultipleChoiceField(
                 label=_("Instruments"),
                 required=False,
                 choices=[(each.serial, str(each)) for each in instruments],
-                help_text=_("None chosen, and no site: all of the organisation's, new ones too."),
+                help_text=_(
+                    "None chosen, and no site: all of the organisation's, new ones too. Ctrl or ⌘ chooses several."
+                ),
             )
             if sites:
                 self.fields["sites"] = forms.TypedMultipleChoiceField(
@@ -107,6 +103,12 @@ class RuleForm(forms.Form):
                     choices=[(each.pk, each.name) for each in sites],
                     help_text=_("Whatever stands there."),
                 )
+        self.fields["repeat_min"] = forms.IntegerField(
+            label=_("Tell again until somebody acknowledges, every (min)"),
+            required=False,
+            min_value=5,
+            max_value=10_080,
+        )
 
     def _level_fields(self) -> None:
         self.fields |= {
@@ -124,11 +126,11 @@ class RuleForm(forms.Form):
             "period_min": forms.FloatField(
                 label=_("Period (min)"), required=False, min_value=1, max_value=1440, initial=15
             ),
-            "amber": forms.FloatField(label=_("Amber above"), required=False),
-            "red": forms.FloatField(label=_("Red above"), required=False),
             "minimum_min": forms.FloatField(
                 label=_("Lasting at least (min)"), required=False, min_value=0, max_value=1440
             ),
+            "amber": forms.FloatField(label=_("Amber above"), required=False),
+            "red": forms.FloatField(label=_("Red above"), required=False),
             "coverage_pct": forms.FloatField(
                 label=_("Coverage needed (%)"),
                 initial=75,
@@ -241,7 +243,12 @@ class RuleForm(forms.Form):
 def rule_initial(settings: Mapping[str, Any], **rest: Any) -> dict[str, Any]:
     """A version's settings as the form's first values."""
     hours = settings.get("hours") or {}
-    told = {name: value for name, value in settings.items() if name != "hours"}
+    # What was read from JSON as 65.0 was written as 65.
+    told = {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in settings.items()
+        if name != "hours"
+    }
     return {**told, **hours, "holidays": "\n".join(hours.get("holidays", ())), **rest}
 
 

@@ -20,10 +20,11 @@ from monitoring.alerts.kinds import KINDS
 from monitoring.alerts.presets import PRESETS
 from monitoring.alerts.rehearsal import DAYS, rehearse
 from monitoring.alerts.rules import Draft, rule_pause, rule_remove, rule_resume, rule_save
+from monitoring.alerts.versions import Told, versions_told
 from monitoring.models import AlertKind, AlertRule, AlertRuleVersion
 
 _SALT = "monitoring.alerts.rehearsed"
-# Of the lives that a rehearsal found, as many are listed.
+# Of the lives that a rehearsal found, and of the versions, as many are listed.
 MOST_LISTED = 20
 
 
@@ -62,7 +63,7 @@ def alert_rule_add(request: HttpRequest, slug: str) -> HttpResponse:
     if kind not in KINDS:
         raise Http404
     preset = PRESETS.get(request.GET.get("preset", "")) if kind == AlertKind.LEVEL else None
-    initial: dict[str, Any] = {"name": AlertKind(kind).label}
+    initial = rule_initial(KINDS[kind].standard or {}, name=AlertKind(kind).label)
     if preset is not None:
         initial = rule_initial(preset.settings, name=str(preset.name))
     return _editor(request, kind, None, initial, preset.source if preset else KINDS[kind].source)
@@ -120,10 +121,17 @@ def _editor(
         "rehearsal": rehearsal,
         "listed": rehearsal.lives[:MOST_LISTED] if rehearsal else [],
         "rehearsed": rehearsed,
-        "versions": AlertRuleVersion.objects.filter(rule=rule).select_related("made_by")[:20] if rule else [],
+        "versions": _versions(rule) if rule else [],
     }
     invalid = request.method == "POST" and not form.is_valid()
     return render(request, "monitoring/alert_rule.html", context, status=422 if invalid else None)
+
+
+def _versions(rule: AlertRule) -> list[Told]:
+    # One more than is shown, for the last to be compared with.
+    versions = AlertRuleVersion.objects.filter(rule=rule).select_related("made_by")[: MOST_LISTED + 1]
+    sites = {site.pk: site.name for site in Site.objects.all()}
+    return versions_told(rule.kind, list(versions), sites=sites)[:MOST_LISTED]
 
 
 def _seal(organisation_id: int, draft: Draft) -> str:

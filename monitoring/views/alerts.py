@@ -121,7 +121,9 @@ def timeline(incident: Incident) -> list[dict[str, Any]]:
             "lines": lines_of(change),
             "tone": TONES[Severity(change.severity)],
             "told": told.get(change.pk, []),
-            "cause": dict(Incident.CauseCode.choices).get(change.facts.get("code", ""), ""),
+            "cause": Incident.CauseCode(change.facts["code"]).label
+            if change.step == change.Step.CAUSE
+            else "",
         }
         for change in steps
     ]

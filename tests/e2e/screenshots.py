@@ -91,6 +91,14 @@ PAGES: list[tuple[str, str, bool]] = [
     ("alerts-history", "/o/demo/alerts/?view=history", False),
     ("alert-rules", "/o/demo/alerts/rules/", True),
     ("alert-rule", "/o/demo/alerts/rules/new/?kind=level&preset=order-weekday", True),
+    ("alert-rule-minutes", "/o/demo/alerts/rules/new/?kind=offline", True),
+    ("alert-rule-rehearsed", "/o/demo/alerts/rules/new/?kind=level&preset=uk-70", True),
+    ("alert-rule-without-past", "/o/demo/alerts/rules/new/?kind=sim", True),
+    ("alert-rule-wrong", "/o/demo/alerts/rules/new/?kind=voltage", True),
+    ("alert-rule-versions", "/o/broken/alerts/rules/", True),
+    ("incident", "/o/demo/alerts/", True),
+    ("incident-level", "/o/broken/alerts/?kind=level", True),
+    ("incident-over", "/o/broken/alerts/?view=history", True),
     ("alert-settings", "/o/demo/alerts/settings/", True),
     ("channels", "/o/broken/alerts/channels/", True),
     ("channels-empty", "/o/empty/alerts/channels/", False),
@@ -124,8 +132,19 @@ PAGES: list[tuple[str, str, bool]] = [
     ("reset", "/accounts/password/reset/", False),
 ]
 SIGNED_OUT = {"sign-in", "reset"}
-# Of these lists the first row is opened: its key differs from run to run.
-OPENED = {"event", "recording"}
+# What is pressed first: keys of rows differ from run to run, and some pages are answers to a form.
+PRESSED = {
+    "event": "a[data-row]",
+    "recording": "a[data-row]",
+    "alert-rule-rehearsed": "button[value=rehearse]",
+    "alert-rule-without-past": "button[value=rehearse]",
+    "alert-rule-wrong": "button[value=rehearse]",
+    "alert-rule-versions": "text=Site limit by day",
+    "incident": "#alerts-list th a",
+    "incident-level": "#alerts-list th a",
+    "incident-over": "#alerts-list th a",
+}
+HEARD = {"event", "recording"}
 
 
 def free_port() -> int:
@@ -202,6 +221,7 @@ def others() -> None:
         places,
         targets,
     )
+    from tests.e2e.troubles import trouble
 
     now, demo = datetime.now(UTC), User.objects.get(email=EMAIL)
     made = {}
@@ -227,6 +247,7 @@ def others() -> None:
     certificates(fleet, now=now)
     impossible(failed, now=now)
     channels(made["broken"], actor=demo, now=now)
+    trouble(failed, actor=demo, now=now)
 
 
 def asked() -> None:
@@ -315,8 +336,10 @@ def pictures(base: str, out: Path, only: str) -> None:
                         continue
                     page = (outside if name in SIGNED_OUT else inside).new_page()
                     page.goto(base + address)
-                    if name in OPENED:
-                        page.locator("a[data-row]").first.click()
+                    if name in PRESSED:
+                        page.locator(PRESSED[name]).first.click()
+                        page.wait_for_load_state()
+                    if name in HEARD:
                         page.locator("[data-sound][data-state=drawn]").wait_for(timeout=30_000)
                     for chart in page.locator("[data-chart]").all():
                         # A chart is read once it comes near the screen.

@@ -138,6 +138,10 @@ def test_an_incident_shows_its_numbers_its_rule_and_what_people_did(people: Peop
         assert client.post(path, wish).status_code == 302
     text = page(client, f"alerts/{made.pk}/")
     assert "Breaker &lt;b&gt;tripped" in text
+    # Of all the steps one states a cause.
+    steps_told = text.split("Timeline")[1]
+    assert steps_told.count("Power") == 1
+    assert "Not stated" not in steps_told
     with organisation_scope(people.organisation.pk):
         made.refresh_from_db()
         assert (made.acknowledged_by, made.assigned_to, made.cause_code) == (
@@ -330,8 +334,10 @@ def test_a_rule_that_makes_no_sense_says_so(people: People, changed: dict[str, A
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_has_an_editor(people: People, kind: str) -> None:
-    page(people.client(people.adam), f"alerts/rules/new/?kind={kind}")
+def test_every_kind_has_an_editor_that_begins_with_what_is_usual(people: People, kind: str) -> None:
+    text = page(people.client(people.adam), f"alerts/rules/new/?kind={kind}")
+    for name, value in (KINDS[kind].standard or {}).items():
+        assert f'name="{name}" value="{value:g}"' in text
 
 
 def test_every_preset_fills_the_editor_and_names_its_source(people: People) -> None:
