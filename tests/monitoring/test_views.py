@@ -456,4 +456,4 @@ class TestNotifications:
             )
         answer = people.client(people.bob).get(self.path)
         assert "alice@example.com" not in answer.content.decode()
-        assert [each.recipient for each in answer.context["deliveries"]] == [people.bob]
+        assert [each.recipient for each in answer.context["sent"]] == [people.bob]
