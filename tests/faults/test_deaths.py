@@ -2,15 +2,21 @@
 
 import signal
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
 
-from monitoring.models import AlertDelivery, SyncTarget
-from tests.faults.stage import Stage
+from instruments.models import User
+from monitoring.alerts.channels.keeping import Hears, channel_add
+from monitoring.alerts.channels.webhook import signing_key
+from monitoring.models import AlertDelivery, ChannelSecret, SyncTarget
+from tests.faults.stage import Stage, staged
+from tests.monitoring.alerts.chatserver import chat_server
 
 pytestmark = [
     pytest.mark.faults,
@@ -106,3 +112,42 @@ def test_mycirrus_and_the_mail_server_are_away(stage: Stage) -> None:
     stage.processes.start("worker")
     stage.time_passes()
     stage.settle("everything to be there after MyCirrus and the mail server are back")
+
+
+def test_the_worker_dies_between_sending_to_a_channel_and_marking(tmp_path: Path, settings: Any) -> None:
+    settings.CHANNEL_PRIVATE_ADDRESSES = True
+    with chat_server() as chats, staged(tmp_path, CHANNEL_PRIVATE_ADDRESSES="1") as stage:
+        stage.mycirrus.moods()
+        room = chats.room("webhook")
+        room.key = signing_key()
+        # It takes what is sent, and says so so slowly that nobody waits for the end: what it has, we do not know.
+        room.drips = 1.0
+        channel_add(
+            organisation=stage.owner,
+            kind="webhook",
+            name="Site diary",
+            secret=ChannelSecret(chats.address("webhook"), room.key),
+            hears=Hears(),
+            actor=User.objects.get(),
+        )
+        stage.check_fails()
+        stage.messages()
+        stage.until(lambda: room.got, "a message to reach the channel")
+        stage.processes.kill("worker")
+        owed = AlertDelivery.objects.exclude(target=None)
+        assert owed.exists()
+        assert not owed.exclude(sent_at=None).exists()
+        twice = set(_ids(room.headers))
+        room.drips = 0.0
+        stage.processes.start("worker")
+        stage.time_passes()
+        stage.until(lambda: not owed.filter(sent_at=None).exists(), "all of them to be sent and marked")
+        # Each at least once, and what came twice under one id: its receiver can tell.
+        told = Counter(_ids(room.headers))
+        assert len(told) == owed.count()
+        assert twice
+        assert all(told[each] > 1 for each in twice)
+
+
+def _ids(headers: list[dict[str, str]]) -> list[str]:
+    return [each["webhook-id"] for each in headers]
