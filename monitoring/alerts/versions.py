@@ -58,7 +58,8 @@ def _lines(kind: str, version: AlertRuleVersion, sites: Mapping[int, str]) -> li
     lines = [
         Line(str(field.label), _value(field, settings[name], unit if name in ("amber", "red") else ""))
         for name, field in form.fields.items()
-        if settings.get(name) not in (None, "", False)
+        # By what it is and not by what it equals: zero is a limit, and equals False.
+        if settings.get(name) not in (None, "") and settings[name] is not False
     ]
     if hours := settings.get("hours"):
         lines.append(Line(_("When"), _when(hours)))

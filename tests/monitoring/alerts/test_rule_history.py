@@ -85,6 +85,16 @@ def test_each_version_says_what_it_changed_and_all_that_it_says(people: People) 
         assert words in page
 
 
+def test_a_limit_of_zero_is_a_limit(people: People) -> None:
+    with organisation_scope(people.organisation.pk):
+        rule = None
+        for number, amber in enumerate((5.0, 0.0)):
+            draft = Draft(AlertKind.LEVEL, "Day", {**SETTINGS, "amber": amber})
+            rule = rule_save(draft=draft, rule=rule, actor=None, now=NOW + timedelta(days=number))
+        assert rule is not None
+        assert changed(told(rule)[0]) == [("Amber above", "5 dB", "0 dB")]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_setting_of_every_kind_has_its_words(people: People, kind: str) -> None:
     """Whatever an editor offers is told: a setting that is left out could be changed without a trace."""
