@@ -44,6 +44,7 @@
       if (next === state) return;
       state = next;
       since = performance.now();
+      age();
       const word = WORDS[state] ?? (state.startsWith("refused") ? "stopped" : state);
       for (const node of all("word")) node.hidden = node.dataset.liveWord !== word;
       const sentence = (name) => root.querySelector(`[data-live-note="${name}"]`);
@@ -79,6 +80,7 @@
         offset = event.at - heardAt;
         if (status.measuring === false) status = {};
         stand("live");
+        age();
         figures(event.values);
         draw();
       } else if (event.type === "status") {
@@ -99,6 +101,13 @@
         bar.setAttribute("y", 100 - height);
         bar.setAttribute("height", height);
       }
+    }
+
+    function age() {
+      // What was last measured is not shown as if it were now.
+      const old = !heardAt || performance.now() - heardAt > STALE;
+      body.classList.toggle("is-old", old || !flowing());
+      return old;
     }
 
     // --- The line of the last minute
@@ -133,9 +142,7 @@
     function tick() {
       if (!on) return;
       const now = performance.now();
-      const old = !heardAt || now - heardAt > STALE;
-      body.classList.toggle("is-old", old);
-      if (old && state === "live") show("interrupted");
+      if (age() && state === "live") show("interrupted");
       if (state === "connecting" && now - since > SLOW) show("waiting");
       if (heardAt && now - heardAt > GAP) draw();
     }
@@ -227,7 +234,6 @@
       } else {
         disconnect();
         clearTimeout(saying);
-        body.classList.add("is-old");
         show("start");
       }
     }
