@@ -203,6 +203,8 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http" if INSECURE_HTTP else "https"
 MFA_ADAPTER = "instruments.second_factor.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Cirrusweb"
+# The code before and the one after open as well (RFC 6238, 5.2): a phone's clock is off, and typing takes its time.
+MFA_TOTP_TOLERANCE = 1
 
 # --- Mail ---------------------------------------------------------------------------------------------------------
 

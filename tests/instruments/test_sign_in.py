@@ -2,12 +2,15 @@
 
 import re
 import runpy
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client
@@ -32,9 +35,9 @@ def is_in(browser: Client) -> bool:
     return browser.get("/o/harbour/people/").status_code == 200
 
 
-def code_for(secret: str) -> str:
-    counter = next(iter(yield_hotp_counters_from_time()))
-    return format_hotp_value(hotp_value(secret, counter))
+def code_for(secret: str, *, steps: int = 0) -> str:
+    """What an app shows whose clock is so many steps of 30 s ahead."""
+    return format_hotp_value(hotp_value(secret, int(time.time()) // 30 + steps))
 
 
 def test_right_password_opens_any_case_of_the_address(people: People) -> None:
@@ -170,6 +173,19 @@ def test_second_factor_is_asked_for_and_opens(people: People) -> None:
     assert not is_in(browser)
     assert browser.post(reverse("mfa_authenticate"), {"code": code_for(secret)})["Location"] == "/"
     assert is_in(browser)
+
+
+@pytest.mark.parametrize(("steps", "opens"), [(-2, False), (-1, True), (1, True), (2, False)])
+def test_second_factor_of_a_phone_whose_clock_is_a_little_off(
+    people: People, steps: int, opens: bool
+) -> None:
+    secret = "JBSWY3DPEHPK3PXP"
+    with time_machine.travel(datetime(2026, 11, 26, 9, 30, 15, tzinfo=UTC), tick=False):
+        TOTP.activate(people.bob, secret)
+        browser = Client()
+        sign_in(browser)
+        browser.post(reverse("mfa_authenticate"), {"code": code_for(secret, steps=steps)})
+        assert is_in(browser) == opens
 
 
 @pytest.mark.django_db(transaction=True)
