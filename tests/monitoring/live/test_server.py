@@ -92,7 +92,8 @@ class Installation:
             env=self.environment(),
             capture_output=True,
             text=True,
-            timeout=120,
+            # A machine that runs other things beside it migrates several times as slowly.
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stderr
