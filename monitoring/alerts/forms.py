@@ -59,6 +59,19 @@ ANY, NEVER = "any", "never"
 _WIDE = forms.Textarea(attrs={"rows": 3})
 
 
+def _by_site(instruments: Sequence[Instrument]) -> list[Any]:
+    """Choices of instruments that were read `with_deployment`, site by site; those of no site come last."""
+    sites: dict[str, list[Any]] = {}
+    for each in instruments:
+        deployed = getattr(each, "deployed", None)
+        name = deployed.site.name if deployed is not None else ""
+        sites.setdefault(name, []).append((each.serial, str(each)))
+    nowhere = sites.pop("", [])
+    if not sites:
+        return nowhere
+    return [*sorted(sites.items()), *([(_("At no site"), nowhere)] if nowhere else [])]
+
+
 class RuleForm(forms.Form):
     """A rule of one kind; `draft` is what it says once it is valid."""
 
@@ -90,7 +103,7 @@ class RuleForm(forms.Form):
             self.fields["serials"] = forms.MultipleChoiceField(
                 label=_("Instruments"),
                 required=False,
-                choices=[(each.serial, str(each)) for each in instruments],
+                choices=_by_site(instruments),
                 help_text=_(
                     "None chosen, and no site: all of the organisation's, new ones too. Ctrl or ⌘ chooses several."
                 ),

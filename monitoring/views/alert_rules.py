@@ -92,7 +92,7 @@ def _editor(
         kind,
         request.POST or None,
         initial=initial,
-        instruments=list(Instrument.objects.present()),
+        instruments=list(Instrument.objects.present().with_deployment(now)),
         sites=list(Site.objects.all()),
     )
     rehearsal, rehearsed = None, ""

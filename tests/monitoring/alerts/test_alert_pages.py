@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from instruments.models import Instrument, Membership, Role
+from instruments.models import Deployment, Instrument, Membership, Role, Site
 from instruments.tenancy import organisation_scope
 from monitoring.alerts.kinds import KINDS
 from monitoring.alerts.links import LASTS, incident_link, unsubscribe_link
@@ -331,6 +333,38 @@ def test_a_rule_that_makes_no_sense_says_so(people: People, changed: dict[str, A
     answer = people.client(people.adam).post("/o/harbour/alerts/rules/new/?kind=level", form)
     assert answer.status_code == 422
     assert words in answer.content.decode()
+
+
+def test_an_editor_lists_instruments_by_the_site_where_they_stand(people: People, unit: Instrument) -> None:
+    with organisation_scope(people.organisation.pk):
+        sites = {name: Site.objects.create(name=name) for name in ("Quay", "Mill", "Empty")}
+
+    def stand(number: int, site: str, **until: Any) -> None:
+        made = make_instrument(people.organisation, f"QT9{number:05}", name=f"M{number}")
+        with organisation_scope(people.organisation.pk):
+            Deployment.objects.create(instrument=made, site=sites[site], start_at=NOW - 2 * HOUR, **until)
+
+    def editor() -> tuple[list[Any], int]:
+        with CaptureQueriesContext(connection) as queries:
+            answer = client.get("/o/harbour/alerts/rules/new/?kind=offline")
+        return answer.context["form"].fields["serials"].choices, len(queries)
+
+    client = people.client(people.adam)
+    assert editor()[0] == [(unit.serial, str(unit))]
+    stand(1, "Quay")
+    stand(2, "Mill")
+    stand(3, "Quay")
+    stand(4, "Quay", end_at=NOW - HOUR)
+    choices, queries = editor()
+    assert choices == [
+        ("Mill", [("QT900002", "M2 (QT900002)")]),
+        ("Quay", [("QT900001", "M1 (QT900001)"), ("QT900003", "M3 (QT900003)")]),
+        ("At no site", [("QT900004", "M4 (QT900004)"), (unit.serial, str(unit))]),
+    ]
+    for number in range(10, 30):
+        stand(number, "Mill")
+    assert editor()[1] == queries
+    assert '<optgroup label="Mill">' in page(client, "alerts/rules/new/?kind=offline")
 
 
 @pytest.mark.parametrize("kind", KINDS)
