@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
 from instruments.access import person_for
-from instruments.admin_base import MirrorAdmin, OrgOwnedAdmin
+from instruments.admin_base import KnownWords, MirrorAdmin, NearPaginator, OrgOwnedAdmin
 from instruments.forms import SecretField
 from instruments.keys import api_key_add, api_key_revoke, api_key_rotate, api_key_verify
 from instruments.models import ApiKey, Instrument, Invitation, Membership, Organisation, User
@@ -46,6 +46,8 @@ class UserAdmin(DjangoUserAdmin):
     list_filter = ("is_superuser", "is_active")
     search_fields = ("email", "first_name", "last_name")
     ordering = ("email",)
+    sortable_by = ("email",)
+    paginator = NearPaginator
     show_full_result_count = False
     filter_horizontal = ()
     readonly_fields = ("last_login", "date_joined")
@@ -282,11 +284,19 @@ class AuthenticatorAdmin(admin.ModelAdmin):
         return False
 
 
+class InstrumentType(KnownWords):
+    """The types that MyCirrus is known to have."""
+
+    title = gettext_lazy("type")
+    parameter_name = "type"
+    known = Instrument.Kind.choices
+
+
 @admin.register(Instrument)
 class InstrumentAdmin(MirrorAdmin[Instrument]):
     """The mirror of MyCirrus' instruments: MyCirrus is where they are changed."""
 
     list_display = ("serial", "name", "organisation", "type", "model", "api_key", "seen_at", "gone_at")
-    list_filter = ("type", ("gone_at", admin.EmptyFieldListFilter))
+    list_filter = (InstrumentType, ("gone_at", admin.EmptyFieldListFilter))
     list_select_related = ("organisation", "api_key")
     search_fields = ("serial", "name", "organisation__name")

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy, ngettext
 
-from instruments.admin_base import MirrorAdmin, OrgOwnedAdmin
+from instruments.admin_base import KnownWords, MirrorAdmin, OrgOwnedAdmin
 from instruments.models import Instrument, Organisation
 from monitoring.models import (
     AlertChannel,
@@ -42,9 +42,6 @@ MOST_FOUND = 500
 class ByInstrumentAdmin(MirrorAdmin[Row]):
     """Rows of instruments, newest first, found by serial number, by instrument name or by organisation."""
 
-    ordering = ("-pk",)
-    # By any other column the database would sort the whole table for one page of it.
-    sortable_by: ClassVar[Any] = ()
     list_select_related: ClassVar[Any] = ("organisation", "instrument")
     # Django shows no search box without it; the search itself is ours.
     search_fields = ("instrument__serial",)
@@ -171,8 +168,6 @@ class DigestAdmin(MirrorAdmin[Digest]):
         ("failed_at", admin.EmptyFieldListFilter),
     )
     list_select_related = ("organisation", "recipient")
-    ordering = ("-pk",)
-    sortable_by = ()
     exclude = ("lease_token",)
 
 
@@ -197,8 +192,6 @@ class AlertDeliveryAdmin(MirrorAdmin[AlertDelivery]):
         ("failed_at", admin.EmptyFieldListFilter),
     )
     list_select_related = ("organisation", "recipient", "target", "change")
-    ordering = ("-pk",)
-    sortable_by = ()
     exclude = ("lease_token",)
 
 
@@ -216,8 +209,6 @@ class AlertChannelAdmin(MirrorAdmin[AlertChannel]):
         *("host", "last_four", "off_at", "off_reason", "tested_at", "test_passed", "test_answer"),
         *("made_by", "made_at", "removed_at"),
     )
-    ordering = ("-pk",)
-    sortable_by = ()
 
 
 @admin.register(Incident)
@@ -228,19 +219,12 @@ class IncidentAdmin(ByInstrumentAdmin[Incident]):
     list_filter = ("kind", ("closed_at", admin.EmptyFieldListFilter))
 
 
-class GapResource(admin.SimpleListFilter):
-    """The resources by name; Django's own filter would read the whole ledger to find out which there are."""
+class GapResource(KnownWords):
+    """The resources that can have gaps."""
 
     title = gettext_lazy("resource")
     parameter_name = "resource"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """All that can have gaps."""
-        return [(resource, Resource(resource).label) for resource in HISTORIES]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        """The chosen one's."""
-        return queryset.filter(resource=self.value()) if self.value() else queryset
+    known = tuple((resource, Resource(resource).label) for resource in HISTORIES)
 
 
 @admin.register(Gap)

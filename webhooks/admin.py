@@ -1,6 +1,6 @@
 """The operator's tables of webhooks and what they brought: to be looked at and replayed; no secret is in them."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy, ngettext
 
-from instruments.admin_base import MirrorAdmin
+from instruments.admin_base import KnownWords, MirrorAdmin
 from webhooks.doorbell import ring, ring_registrations
 from webhooks.messages import KINDS, readable
 from webhooks.models import Delivery, Refusal, Registration, Subscription
@@ -17,21 +17,15 @@ from webhooks.processing import deliveries_replay
 # What is laid out of a body: the rest is in the inbox.
 _SHOWN = 20_000
 _RUNG_FOR = 50
+_SEARCHED = 50_000
 
 
-class KnownType(admin.SimpleListFilter):
-    """The types by name; Django's own filter would read every delivery to find out which there are."""
+class KnownType(KnownWords):
+    """The types that MyCirrus is known to send."""
 
     title = gettext_lazy("type")
     parameter_name = "type"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """All that MyCirrus is known to send."""
-        return [(kind, kind) for kind in KINDS]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        """The chosen one's."""
-        return queryset.filter(type=self.value()) if self.value() else queryset
+    known = tuple((kind, kind) for kind in KINDS)
 
 
 @admin.register(Delivery)
@@ -41,9 +35,9 @@ class DeliveryAdmin(MirrorAdmin[Delivery]):
     list_display = ("received_at", "organisation", "type", "serial", "signature", "state", "effect")
     list_filter = ("state", "signature", KnownType)
     search_fields = ("=serial", "=webhook_id", "=organisation__slug")
-    # As they were stored: by the time that they arrived the database would sort all of them.
-    ordering = ("-pk",)
-    sortable_by: ClassVar[Any] = ()
+    search_help_text = gettext_lazy(
+        "Serial number, webhook id or address of an organisation, among the newest 50 000"
+    )
     actions = ("process_again",)
     fields = (
         *("organisation", "received_at", "webhook_id", "type", "serial", "signature", "encoding", "digest"),
@@ -54,6 +48,14 @@ class DeliveryAdmin(MirrorAdmin[Delivery]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         """Without the bodies: a page of them may be many megabytes."""
         return super().get_queryset(request).defer("body")
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """Among the newest only: nothing leads from a serial number to its deliveries but reading them."""
+        found, more = super().get_search_results(request, queryset, search_term)
+        if search_term.strip():
+            before = Delivery.objects.order_by("-pk").values_list("pk", flat=True)[_SEARCHED : _SEARCHED + 1]
+            found = found.filter(pk__gt=next(iter(before), 0))
+        return found, more
 
     @admin.display(description=gettext_lazy("body"))
     def text(self, delivery: Delivery) -> str:
@@ -80,7 +82,7 @@ class SubscriptionAdmin(MirrorAdmin[Subscription]):
         *("name", "organisation", "type", "serial", "state", "host", "api_key"),
         *("created_by_us", "registered_at", "delivered_at", "checked_at"),
     )
-    list_filter = ("state", "created_by_us", "type")
+    list_filter = ("state", "created_by_us", KnownType)
     list_select_related = ("organisation", "api_key")
     search_fields = ("=serial", "=remote_id", "=organisation__slug")
     fields = (

@@ -95,6 +95,15 @@ class InstrumentAction(OrgOwned):
         indexes = [
             models.Index(fields=["due_at"], condition=Q(finished_at=None), name="action_due"),
             models.Index(fields=["organisation", "instrument", "-id"], name="action_newest"),
+            models.Index(
+                fields=["-id"],
+                condition=Q(state="requested")
+                | Q(state="started")
+                | Q(state="in_progress")
+                | Q(state="failed")
+                | Q(state="unknown"),
+                name="action_not_succeeded",
+            ),
         ]
 
     def __str__(self) -> str:

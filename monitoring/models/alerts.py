@@ -174,6 +174,9 @@ class Incident(OrgOwned):
         ]
         indexes = [
             models.Index(fields=["nag_at"], condition=Q(closed_at=None), name="incident_nag"),
+            # As the admin lists them.
+            models.Index(fields=["-id"], condition=Q(closed_at=None), name="incident_open"),
+            models.Index(fields=["kind", "-id"], name="incident_kind"),
             models.Index(fields=["organisation", "closed_at", "-opened_at"], name="incident_history"),
         ]
 

@@ -45,6 +45,13 @@ class SystemIntegrityCheck(OrgOwned):
         verbose_name = _("System Integrity Check")
         ordering = ["-at"]
         constraints = [models.UniqueConstraint(fields=["organisation", "instrument", "at"], name="sic_once")]
+        indexes = [
+            models.Index(
+                fields=["-id"],
+                condition=models.Q(passed=False) | models.Q(passed=None),
+                name="sic_not_passed",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"SIC of {self.instrument_id} at {self.at:%Y-%m-%d %H:%M:%S}Z"

@@ -53,7 +53,12 @@ class Digest(Owed):
         indexes = [
             models.Index(
                 fields=["due_at"], condition=models.Q(sent_at=None, failed_at=None), name="digest_due"
-            )
+            ),
+            models.Index(
+                fields=["-id"],
+                condition=models.Q(sent_at=None) | ~models.Q(failed_at=None),
+                name="digest_unsent",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -157,6 +157,17 @@ class SyncTarget(OrgOwned):
             # A few dozen rows each, whatever the fleet.
             models.Index(fields=["api_key"], condition=Q(lease_until__isnull=False), name="sync_target_held"),
             models.Index(fields=["api_key"], condition=Q(hinted_at__isnull=False), name="sync_target_hinted"),
+            # What the operator looks for. Written as the admin's filters are: SQLite compares the conditions as text.
+            models.Index(
+                fields=["-id"],
+                condition=~Q(parked_at=None)
+                | Q(failures__gt=0)
+                | Q(outcome="transient")
+                | Q(outcome="rate_limited")
+                | Q(outcome="needs_attention")
+                | Q(outcome="bug"),
+                name="sync_target_trouble",
+            ),
         ]
 
     def __str__(self) -> str:

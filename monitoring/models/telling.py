@@ -255,6 +255,11 @@ class AlertDelivery(Owed):
             models.Index(
                 fields=["target", "-id"], condition=Q(target__isnull=False), name="alert_delivery_log"
             ),
+            models.Index(
+                fields=["-id"],
+                condition=Q(sent_at=None) | ~Q(failed_at=None),
+                name="alert_delivery_unsent",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -86,6 +86,11 @@ class TimeHistoryRequest(OrgOwned):
         indexes = [
             models.Index(fields=["due_at"], condition=Q(state="open"), name="time_history_request_due"),
             models.Index(fields=["organisation", "instrument", "-id"], name="time_history_request_newest"),
+            models.Index(
+                fields=["-id"],
+                condition=Q(state="open") | Q(state="failed") | Q(state="cancelled"),
+                name="time_history_request_not_done",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -16,12 +16,14 @@ from instruments.admin_base import MirrorAdmin, NearPaginator
 from instruments.models import Instrument
 from instruments.tenancy import all_organisations, organisation_scope
 from monitoring.models import (
+    ActionState,
     AlertChannel,
     AlertDelivery,
     Calibration,
     ChannelSecret,
     Digest,
     Gap,
+    HistoryState,
     Incident,
     IncidentChange,
     InstrumentAction,
@@ -163,6 +165,7 @@ def test_more_rows_cost_no_more_queries(filled: People, operator: Client, model:
         # None of them runs through the whole table.
         assert counts
         assert all(f"LIMIT {NearPaginator.furthest}" in sql for sql in counts)
+        assert not [each["sql"] for each in queries if "DISTINCT" in each["sql"]]
         return len(queries)
 
     before = cost()
@@ -170,6 +173,48 @@ def test_more_rows_cost_no_more_queries(filled: People, operator: Client, model:
         owner = make_organisation(f"more-{number}")
         fill(make_instrument(owner), make_user(f"more{number}@example.com"))
     assert cost() == before
+
+
+@pytest.mark.parametrize(
+    ("model", "query", "index"),
+    [
+        *((SyncTarget, {"state": state}, "sync_target_trouble") for state in ("parked", "failing")),
+        *(
+            (SyncTarget, {"outcome__exact": outcome}, "sync_target_trouble")
+            for outcome in ("transient", "rate_limited", "needs_attention", "bug")
+        ),
+        *(
+            (InstrumentAction, {"state__exact": state}, "action_not_succeeded")
+            for state in ActionState
+            if state != ActionState.SUCCEEDED
+        ),
+        *(
+            (TimeHistoryRequest, {"state__exact": state}, "time_history_request_not_done")
+            for state in HistoryState
+            if state != HistoryState.DONE
+        ),
+        (AlertDelivery, {"sent_at__isempty": "1"}, "alert_delivery_unsent"),
+        (AlertDelivery, {"failed_at__isempty": "0"}, "alert_delivery_unsent"),
+        (Digest, {"sent_at__isempty": "1"}, "digest_unsent"),
+        (Digest, {"failed_at__isempty": "0"}, "digest_unsent"),
+        (Incident, {"closed_at__isempty": "1"}, "incident_open"),
+        (Incident, {"kind__exact": "disk"}, "incident_kind"),
+        (SystemIntegrityCheck, {"passed__exact": "0"}, "sic_not_passed"),
+        (SystemIntegrityCheck, {"passed__isnull": "True"}, "sic_not_passed"),
+    ],
+)
+def test_rare_rows_are_found_by_an_index(
+    filled: People, operator: Client, model: Any, query: dict[str, str], index: str
+) -> None:
+    found = operator.get(address(model, "changelist"), query).context["cl"].queryset
+    assert set(found.query.order_by) == {"-pk"}
+    if connection.vendor == "sqlite":
+        with all_organisations(reason="a test looks at the plan"):
+            plan = found.explain()
+            counted = found.order_by()[: NearPaginator.furthest].explain()
+        assert f"INDEX {index}" in plan
+        assert f"INDEX {index}" in counted
+        assert "TEMP B-TREE" not in plan
 
 
 def test_a_list_ends_where_nobody_leafs_any_more(

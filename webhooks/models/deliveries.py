@@ -66,6 +66,20 @@ class Delivery(OrgOwned):
         indexes = [
             models.Index(fields=["organisation", "-received_at", "-id"], name="delivery_newest"),
             models.Index(fields=["due_at"], condition=Q(state="received"), name="delivery_due"),
+            # What the operator looks for among a million: an ordinary delivery is in neither while it is stored.
+            models.Index(
+                fields=["-id"],
+                condition=Q(state="failed") | Q(state="ignored") | Q(signature="legacy"),
+                name="delivery_odd",
+            ),
+            models.Index(
+                fields=["type", "-id"],
+                condition=Q(type="NewEvent")
+                | Q(type="InstrumentStatus")
+                | Q(type="CalibrationFinished")
+                | Q(type="SicFinished"),
+                name="delivery_type",
+            ),
         ]
 
     def __str__(self) -> str:
