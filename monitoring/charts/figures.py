@@ -148,14 +148,14 @@ def _rounded(values: Sequence[float | None], places: int = 1) -> list[float | No
     return [None if value is None else round(value, places) for value in values]
 
 
-def _band(series: Series, x0: int, dx: int) -> list[dict[str, Any]]:
+def _band(series: Series, name: str, x0: int, dx: int) -> list[dict[str, Any]]:
     """From the lowest to the highest LAeq of a single measurement, where a bucket holds several."""
     if series.LAeq_min == series.LAeq_max:
         return []
     return [
         {
             "id": "LAeq",
-            "name": "LAeq, lowest to highest",
+            "name": name,
             "kind": "band",
             "series": 1,
             "x0": x0,
@@ -194,6 +194,7 @@ def level_figure(
     zone: str,
     summary: str,
     empty: str,
+    band: str,
     percentiles: Mapping[str, Sequence[float | None]] = MappingProxyType({}),
     period: str = "",
     marks: Sequence[Mark] = (),
@@ -202,8 +203,9 @@ def level_figure(
     """The JSON document of a level chart over [start, end]; ``zone`` is the IANA name that its axis is drawn in.
 
     Levels are rounded to 0.1 dB, which is what the instruments resolve. A bucket without a level is null and
-    stays a gap. ``percentiles`` are by name, as recorded over ``period`` (R5); they are no aggregates and carry no
-    coverage, while every point of the other lines does (R9).
+    stays a gap. ``band`` names what lies between the lowest and the highest LAeq. ``percentiles`` are by name, as
+    recorded over ``period`` (R5); they are no aggregates and carry no coverage, while every point of the other lines
+    does (R9).
     """
     grid = {"x0": _milliseconds(series.start_at), "dx": series.bucket_s * 1000}
     lines = [
@@ -238,7 +240,7 @@ def level_figure(
         "end": _milliseconds(end),
         "bucket": series.bucket_s,
         "unit": "dB",
-        "traces": lines + recorded + _band(series, **grid),
+        "traces": lines + recorded + _band(series, band, **grid),
         "covered": covered(series, now),
         "marks": [_mark(mark) for mark in marks],
         "limits": [
@@ -289,11 +291,12 @@ def comparison_figure(
 
 
 def sample_figure(
-    series: Samples, *, start: datetime, end: datetime, zone: str, summary: str, empty: str
+    series: Samples, *, start: datetime, end: datetime, zone: str, summary: str, empty: str, band: str
 ) -> dict[str, Any]:
     """The JSON document of a chart of samples over [start, end]: one axis, one line a quantity, bands behind means.
 
-    ``zone`` is the IANA name that its axis is drawn in. A bucket without a value is null and stays a gap.
+    ``zone`` is the IANA name that its axis is drawn in. A bucket without a value is null and stays a gap. ``band``
+    names the band of a line; {} in it is the line's name.
     """
     panel, unit = series.panel, str(series.panel.unit)
     grid = {"x0": _milliseconds(series.start_at), "dx": series.bucket_s * 1000}
@@ -315,7 +318,7 @@ def sample_figure(
             bands.append(
                 {
                     **about,
-                    "name": f"{about['name']} range",
+                    "name": band.replace("{}", str(line.quantity.label)),
                     "kind": "band",
                     "lower": _rounded(line.lower, panel.places),
                     "upper": _rounded(line.upper, panel.places),

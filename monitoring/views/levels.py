@@ -134,6 +134,7 @@ def levels_json(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
         zone=str(shown.asked.zone),
         summary=shown.summary,
         empty=_("No levels were measured in this range."),
+        band=_("LAeq, lowest to highest"),
         percentiles=shown.percentiles(),
         period=period(shown.period_s or 60).replace(" ", ""),
         marks=shown.marked.marks,

@@ -94,6 +94,7 @@ def samples_json(request: HttpRequest, slug: str, serial: str, kind: str) -> Htt
         zone=str(asked.zone),
         summary=summary,
         empty=_("Nothing was recorded in this range."),
+        band=_("{} range"),
     )
     return answer_json(figure)
 

@@ -30,6 +30,8 @@
     responsive: true,
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
     toImageButtonOptions: { format: "png", scale: 2 },
+    locale: "page",
+    locales: { page: CirrusTime.locale },
     // Under a finger its buttons would lie over the legend; the buttons of the page do what they do.
     ...(matchMedia("(pointer: coarse)").matches ? { displayModeBar: false } : {}),
   };

@@ -77,7 +77,15 @@ class Visit:
     # Answers that the test provokes.
     expected: tuple[str, ...] = ()
 
-    def page(self, user: User | None, *, width: int = DESKTOP, theme: str = "light", **options: Any) -> Page:
+    def page(
+        self,
+        user: User | None,
+        *,
+        width: int = DESKTOP,
+        theme: str = "light",
+        locale: str = "en-GB",
+        **options: Any,
+    ) -> Page:
         """A page of ``user`` (None: signed out), not yet anywhere."""
         phone = width < 600
         context = self.browser.new_context(
@@ -87,7 +95,7 @@ class Visit:
             reduced_motion="reduce",
             has_touch=phone,
             is_mobile=phone,
-            locale="en-GB",
+            locale=locale,
             **options,
         )
         self.contexts.callback(context.close)

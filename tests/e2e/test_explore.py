@@ -2,11 +2,13 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.catalogue import speak
 from tests.conftest import People, make_key
 from tests.e2e.conftest import DESKTOP, PHONE, Visit, until
 from tests.e2e.fleets import checks, levels, monitor
@@ -170,3 +172,19 @@ def test_what_is_shown_can_be_taken_away(crew: People, visit: Visit, wall: objec
     assert png.value.suggested_filename == "QT000001.png"
     assert png.value.path().read_bytes()[:4] == b"\x89PNG"
     assert page.evaluate("window.__refused") == []
+
+
+def test_a_chart_speaks_the_reader_s_language(
+    crew: People, visit: Visit, wall: object, settings: Any, tmp_path: Path
+) -> None:
+    speak(settings, tmp_path, {"Zoom in": "Näher", "{} %% covered": "{} %% belegt"})
+    page = visit.page(crew.bob, locale="de-DE")
+    page.goto(WALL + "?from=2026-03-02T00:00Z&to=2026-03-30T00:00Z")
+    expect(page.locator("#level-chart[data-state=drawn]")).to_be_attached(timeout=20_000)
+    expect(page.locator("#level-chart .xtick text").first).to_contain_text(re.compile(r"\d\. Mär"))
+    assert page.locator("#level-chart .modebar-btn[data-title='Näher']").count() == 1
+    page.goto(WALL + "?range=1h")
+    expect(page.locator(DRAWN).first).to_be_attached(timeout=20_000)
+    templates = f"{SEEN}.map((one) => one.hovertemplate)"
+    assert "(%{customdata} % belegt)" in page.evaluate(templates)[0]
+    visit.check(page)

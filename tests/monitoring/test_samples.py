@@ -198,7 +198,13 @@ def test_every_figure_is_one_that_plotly_takes(
     span = RANGES[range_]
     series = series_of(instrument, kind, panel, span)
     figure = sample_figure(
-        series, start=NOON - span, end=NOON, zone="Europe/London", summary="So it was.", empty="Nothing."
+        series,
+        start=NOON - span,
+        end=NOON,
+        zone="Europe/London",
+        summary="So it was.",
+        empty="Nothing.",
+        band="Range of {}",
     )
     json.dumps(figure)
     lines = [trace for trace in figure["traces"] if trace.get("kind") != "band"]
@@ -212,6 +218,7 @@ def test_every_figure_is_one_that_plotly_takes(
     # A minute's bucket holds one value, and there is nothing between the lowest and the highest of one.
     spread = [quantity for quantity in told.panels[panel].quantities if quantity.spread]
     assert len(bands) == (len(spread) if range_ == "30d" else 0)
+    assert {band["name"] for band in bands} <= {f"Range of {quantity.label}" for quantity in spread}
     for band in bands:
         mean = next(trace["y"] for trace in lines if trace["series"] == band["series"])
         for low, middle, high in zip(band["lower"], mean, band["upper"], strict=True):

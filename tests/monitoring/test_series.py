@@ -195,6 +195,7 @@ def test_every_figure_is_one_that_plotly_takes(instrument: Instrument, hours: in
         zone="Europe/London",
         summary="All is well.",
         empty="Nothing.",
+        band="Lowest to highest",
         marks=[Mark("calibrations", NOON - HOUR, "Calibration"), Mark("suspect", NOON - HOUR, "!", NOON)],
     )
     assert [mark.get("until") for mark in figure["marks"]] == [None, figure["end"]]

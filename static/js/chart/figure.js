@@ -2,10 +2,11 @@
 (() => {
   "use strict";
   const [MINUTE, DAY, MONTH] = [60_000, 86_400_000, "M1"];
+  const { dayMonth, dayMonthYear } = CirrusTime.locale.format;
   const TICKS = [
-    { dtickrange: [null, MINUTE - 1], value: "%H:%M:%S\n%-d %b %Y" },
-    { dtickrange: [MINUTE, DAY - 1], value: "%H:%M\n%a %-d %b" },
-    { dtickrange: [DAY, MONTH], value: "%-d %b\n%Y" },
+    { dtickrange: [null, MINUTE - 1], value: `%H:%M:%S\n${dayMonthYear}` },
+    { dtickrange: [MINUTE, DAY - 1], value: `%H:%M\n%a ${dayMonth}` },
+    { dtickrange: [DAY, MONTH], value: `${dayMonth}\n%Y` },
     { dtickrange: [MONTH, null], value: "%b\n%Y" },
   ];
   // A negative thickness is how Plotly is asked for a thin line without its white outline.
@@ -100,7 +101,7 @@
       // Plotly's own key, and cells without any gap, would put inline styles on the page, which its policy refuses.
       showscale: false,
       ygap: 0.01,
-      hovertemplate: `%{x|%a %-d %b, %H:%M} · %{y}: %{z:.1f} ${trace.unit}<extra></extra>`,
+      hovertemplate: `%{x|%a ${dayMonth}, %H:%M} · %{y}: %{z:.1f} ${trace.unit}<extra></extra>`,
     };
   }
 
@@ -159,7 +160,7 @@
     const covered = trace.covered ?? (trace.dash === undefined ? look.covered : undefined);
     if (covered) {
       figure.customdata = covered.map((part) => Math.round(part * 100));
-      figure.hovertemplate = `${words} (%{customdata} % covered)<extra>${plain(trace.name)}</extra>`;
+      figure.hovertemplate = `${words} (${CirrusTime.say("covered", "%{customdata}")})<extra>${plain(trace.name)}</extra>`;
     }
     if (trace.kind === "points") {
       return { ...figure, mode: "markers", marker: { color: colour, size: 8, line: { width: 1.5, color: colours.surface } } };
@@ -296,7 +297,7 @@
       shapes: [...bands(marks, colours, shift), ...limitLines(data.limits ?? [], colours)],
       // What a reader chose in the legend stays; where the axes stand is said by the data.
       uirevision: "chosen",
-      xaxis: merge({ type: "date", hoverformat: "%a %-d %b %Y, %H:%M", ticklabelmode: "instant", nticks: narrow ? 6 : 9, tickangle: 0, tickformatstops: TICKS, uirevision: `${data.start}`, ...SPIKE, spikecolor: colours["chart-axis"] }, axis),
+      xaxis: merge({ type: "date", hoverformat: `%a ${dayMonthYear}, %H:%M`, ticklabelmode: "instant", nticks: narrow ? 6 : 9, tickangle: 0, tickformatstops: TICKS, uirevision: `${data.start}`, ...SPIKE, spikecolor: colours["chart-axis"] }, axis),
       yaxis: merge({ title: { text: narrow ? "" : (data.unit ?? data.traces[0]?.unit ?? ""), standoff: 8 }, side: "left", fixedrange: timed && data.bucket !== undefined, uirevision: `${data.start}` }, axis),
       yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
     };

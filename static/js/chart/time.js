@@ -6,6 +6,7 @@
 
   // In the reader's language: the page brings them along with this script.
   const told = { ...document.currentScript.dataset };
+  const locale = JSON.parse(told.locale);
   const say = (name, value = "") => (told[name] ?? "").replace("{}", value);
 
   // Plotly knows no zones: instants are shifted by ONE offset for the whole chart, so that no hour is drawn twice or
@@ -42,5 +43,5 @@
     return `${words(start, shift, { ...day, ...clock })} – ${words(start + length, shift, clock)}`;
   }
 
-  window.CirrusTime = { offsetOf, local, address, fixed, instant, interval, say };
+  window.CirrusTime = { offsetOf, local, address, fixed, instant, interval, locale, say };
 })();
