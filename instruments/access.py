@@ -53,7 +53,8 @@ def signed_in_member(request: HttpRequest, slug: str) -> Membership | None:
     found = _MEMBER.first(User._meta.pk.to_python(session[SESSION_KEY]), slug)
     if found is None:
         return None
-    membership, membership.organisation, membership.user = found
+    membership: Membership = found["member"]
+    membership.organisation, membership.user = found["organisation"], found["person"]
     if not membership.user.is_active:
         return None
     # As django.contrib.auth.get_user does: a changed password ends every session.

@@ -1,55 +1,83 @@
-"""Rows of several models out of one join that is written by hand; it knows no scope, so the statement says whose rows.
+"""Rows out of statements that are written by hand; they know no scope, so each statement says whose rows it reads.
 
-For what nearly every request reads: to put such a join together takes the ORM longer than the database to answer it.
+For what nearly every request reads: to put such a statement together takes the ORM longer than the database to
+answer it.
 """
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Model
+
+Row = Sequence[Any]
+
+
+def _converting(columns: Iterable[tuple[int, Any]]) -> Callable[[Row], Row]:
+    """Makes of a row's values, by place and column, what the columns' fields hold: SQLite has no times, nor JSON."""
+    converters = [
+        (place, column, convert)
+        for place, column in columns
+        for convert in (*connection.ops.get_db_converters(column), *column.get_db_converters(connection))
+    ]
+
+    def converted(row: Row) -> Row:
+        values = list(row)
+        for place, column, convert in converters:
+            values[place] = convert(values[place], column, connection)
+        return values
+
+    return converted if converters else lambda row: row
+
+
+class _Part(NamedTuple):
+    """Which columns of a row are those of a model, and which of them is its key."""
+
+    alias: str
+    model: type[Model]
+    names: list[str]
+    place: slice
+    key: int
 
 
 class Joined:
     """A statement's first row as an instance of each model, under the alias that it has there."""
 
-    def __init__(self, statement: str, **models: type[Model]) -> None:
-        """``statement`` is all that follows the columns; each keyword an alias in it and the model it stands for."""
-        self._statement, self._models = statement, models
+    def __init__(
+        self, statement: str, only: Mapping[str, Sequence[str]] | None = None, **models: type[Model]
+    ) -> None:
+        """``statement`` is all that follows the columns; each keyword an alias in it and the model it stands for.
 
-    def first(self, *parameters: Any) -> list[Any] | None:
-        """The instances in the order of the aliases, None where there is no row."""
-        sql, converters = self._prepared
+        ``only`` names the columns of a model that is not wanted whole, its key among them.
+        """
+        self._statement, self._only, self._models = statement, only or {}, models
+
+    def first(self, *parameters: Any) -> dict[str, Any] | None:
+        """The instances by their aliases, None for what was not joined; None where there is no row."""
+        sql, parts, converted = self._prepared
         with connection.cursor() as cursor:
             cursor.execute(sql, parameters)
             row = cursor.fetchone()
         if row is None:
             return None
-        values = list(row)
-        for place, column, convert in converters:
-            values[place] = convert(values[place], column, connection)
-        found = []
-        for model in self._models.values():
-            names = [field.attname for field in model._meta.concrete_fields]
-            found.append(model.from_db(connection.alias, names, values[: len(names)]))
-            del values[: len(names)]
-        return found
+        values = converted(row)
+        return {
+            alias: model.from_db(connection.alias, names, values[place]) if values[key] is not None else None
+            for alias, model, names, place, key in parts
+        }
 
     @cached_property
-    def _prepared(self) -> tuple[str, list[tuple[int, Any, Any]]]:
-        """The whole statement, and what makes this database's values those of the fields, by place."""
-        columns = [
-            field.get_col(alias)
-            for alias, model in self._models.items()
-            for field in model._meta.concrete_fields
-        ]
-        names = ", ".join(f'{column.alias}."{column.target.column}"' for column in columns)
-        converters = [
-            (place, column, convert)
-            for place, column in enumerate(columns)
-            for convert in (
-                *connection.ops.get_db_converters(column),
-                *column.get_db_converters(connection),
-            )
-        ]
-        return f"SELECT {names} {self._statement}", converters
+    def _prepared(self) -> tuple[str, list[_Part], Callable[[Row], Row]]:
+        """The whole statement, whose columns are whose, and what makes this database's values those of the fields."""
+        columns: list[Any] = []
+        parts = []
+        for alias, model in self._models.items():
+            wanted = self._only.get(alias)
+            fields = [field for field in model._meta.concrete_fields if not wanted or field.attname in wanted]
+            names, first = [field.attname for field in fields], len(columns)
+            columns += [field.get_col(alias) for field in fields]
+            key = first + names.index(model._meta.pk.attname)
+            parts.append(_Part(alias, model, names, slice(first, len(columns)), key))
+        named = ", ".join(f'{column.alias}."{column.target.column}"' for column in columns)
+        return f"SELECT {named} {self._statement}", parts, _converting(enumerate(columns))

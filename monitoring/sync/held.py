@@ -3,86 +3,44 @@
 The ORM would put each of them together anew for each turn, which takes several times as long as running it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, models
+from django.db import connection
 
+from instruments.joined import Joined
 from instruments.models import ApiKey, Instrument
 from instruments.tenancy import active_organisation_id
 from monitoring.models import InstrumentStatus, Outcome, SyncTarget
 
-Converter = Callable[[Any], Any]
-
-
-class _Columns:
-    """The columns of one model in a row that holds several models, and how an instance is made of them."""
-
-    def __init__(self, model: type[models.Model], alias: str, first: int) -> None:
-        self.model, self.fields = model, model._meta.concrete_fields
-        self.names = [field.attname for field in self.fields]
-        quote = connection.ops.quote_name
-        self.sql = ", ".join(f"{alias}.{quote(str(field.column))}" for field in self.fields)
-        self.first, self.end = first, first + len(self.fields)
-        self.key = first + self.names.index(model._meta.pk.attname)
-        self.converters = [
-            (first + number, convert)
-            for number, field in enumerate(self.fields)
-            for convert in _converters(field)
-        ]
-
-    def instance(self, row: list[Any]) -> Any:
-        if row[self.key] is None:
-            return None
-        for number, convert in self.converters:
-            row[number] = convert(row[number])
-        return self.model.from_db(connection.alias, self.names, row[self.first : self.end])
-
-
-def _converters(field: Any) -> list[Converter]:
-    """What turns a column's value into the field's: SQLite has no times, and JSON comes as text."""
-    column = field.cached_col
-    found = [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]
-
-    def converter(convert: Callable[[Any, Any, Any], Any]) -> Converter:
-        return lambda value: convert(value, column, connection)
-
-    return [converter(convert) for convert in found]
-
-
-@cache
-def _reading(vendor: str) -> tuple[str, Sequence[_Columns]]:
-    parts: list[_Columns] = []
-    for model, alias in ((SyncTarget, "t"), (ApiKey, "k"), (Instrument, "i"), (InstrumentStatus, "s")):
-        parts.append(_Columns(model, alias, parts[-1].end if parts else 0))
-    tables = [f'"{part.model._meta.db_table}"' for part in parts]
-    statement = (
-        f"SELECT {', '.join(part.sql for part in parts)} FROM {tables[0]} AS t "  # noqa: S608
-        f'JOIN {tables[1]} AS k ON k."id" = t."api_key_id" '
-        f'LEFT JOIN {tables[2]} AS i ON i."id" = t."instrument_id" '
-        f'LEFT JOIN {tables[3]} AS s ON s."instrument_id" = i."id" '
-        'WHERE t."organisation_id" = %s AND t."id" = %s AND t."lease_token" = %s AND t."lease_until" > %s'
-    )
-    return statement, parts
+_HELD = Joined(
+    f"""
+        FROM "{SyncTarget._meta.db_table}" AS target
+        JOIN "{ApiKey._meta.db_table}" AS api_key ON api_key.id = target.api_key_id
+        LEFT JOIN "{Instrument._meta.db_table}" AS instrument ON instrument.id = target.instrument_id
+        LEFT JOIN "{InstrumentStatus._meta.db_table}" AS present ON present.instrument_id = instrument.id
+        WHERE target.organisation_id = %s AND target.id = %s AND target.lease_token = %s AND target.lease_until > %s
+    """,
+    target=SyncTarget,
+    api_key=ApiKey,
+    instrument=Instrument,
+    present=InstrumentStatus,
+)
 
 
 def held_read(*, target_id: int, token: str, now: datetime) -> SyncTarget | None:
     """The target with its key, instrument and present, of the organisation in scope; None where it is not held."""
-    statement, (targets, keys, instruments, presents) = _reading(connection.vendor)
-    values = [active_organisation_id(), target_id, _told("lease_token", token), _told("lease_until", now)]
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        found = cursor.fetchone()
+    found = _HELD.first(
+        active_organisation_id(), target_id, _told("lease_token", token), _told("lease_until", now)
+    )
     if found is None:
         return None
-    row = list(found)
-    target: SyncTarget = targets.instance(row)
-    target.api_key = keys.instance(row)
-    instrument, present = instruments.instance(row), presents.instance(row)
-    target.instrument = instrument
+    target: SyncTarget = found["target"]
+    instrument, present = found["instrument"], found["present"]
+    target.api_key, target.instrument = found["api_key"], instrument
     if instrument is not None and present is not None:
         present.instrument = instrument
         instrument.status = present
