@@ -1,20 +1,21 @@
 """The only door for views to organisations and instruments: it answers 404 to outsiders and 403 to too small a role."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.core.exceptions import PermissionDenied
+from django.db import connection
+from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from instruments.joined import Joined
-from instruments.models import Instrument, Membership, Organisation, Role, Site, User
-from instruments.models.instruments import InstrumentQuerySet
-from instruments.tenancy import all_organisations
+from instruments.models import ApiKey, Deployment, Instrument, Membership, Organisation, Role, Site, User
+from instruments.tenancy import active_organisation_id, all_organisations
 
 View = Callable[..., HttpResponse]
 
@@ -88,10 +89,30 @@ def person_for(request: HttpRequest) -> User:
     return cast(User, request.user)
 
 
-def instrument_for(request: HttpRequest, serial: str, rows: InstrumentQuerySet | None = None) -> Instrument:
-    """The instrument of the organisation in the path, `with_deployment` now. Raises Http404.
+def instrument_joined(
+    join: str, only: Mapping[str, Sequence[str]] | None = None, **models: type[Model]
+) -> Joined:
+    """What `instrument_for` reads: an instrument, where it stands, and what ``join`` adds as ``models``."""
+    statement = f"""
+        FROM "{Instrument._meta.db_table}" AS instrument
+        LEFT JOIN "{Deployment._meta.db_table}" AS deployed ON deployed.instrument_id = instrument.id
+            AND deployed.start_at <= %s AND (deployed.end_at IS NULL OR deployed.end_at > %s)
+        LEFT JOIN "{Site._meta.db_table}" AS site ON site.id = deployed.site_id
+        {join}
+        WHERE instrument.organisation_id = %s AND instrument.serial = %s
+    """
+    return Joined(statement, only, instrument=Instrument, deployed=Deployment, site=Site, **models)
 
-    ``rows`` says what is read of it, by default all with its key. From here on the request tells times in the zone
+
+_WITH_KEY = instrument_joined(
+    f'LEFT JOIN "{ApiKey._meta.db_table}" AS api_key ON api_key.id = instrument.api_key_id', api_key=ApiKey
+)
+
+
+def instrument_for(request: HttpRequest, serial: str, joined: Joined = _WITH_KEY) -> Instrument:
+    """The instrument of the organisation in the path, with where it stands now. Raises Http404.
+
+    ``joined`` says what is read of it, by default all with its key. From here on the request tells times in the zone
     of the place where the instrument stands: the middleware, which set the organisation's, takes either back at the
     request's end.
     """
@@ -99,16 +120,19 @@ def instrument_for(request: HttpRequest, serial: str, rows: InstrumentQuerySet |
     if "\0" in serial:
         # PostgreSQL refuses even to look for one.
         raise Http404
-    rows = Instrument.objects.select_related("api_key") if rows is None else rows
-    try:
-        instrument = rows.with_deployment(timezone.now()).get(serial=serial)
-    except Instrument.DoesNotExist:
-        raise Http404 from None
-    # The scope lets no other through, and this one was read already.
-    instrument.organisation = organisation
-    deployed = getattr(instrument, "deployed", None)
-    if deployed is not None and deployed.site.zone is not None:
-        timezone.activate(deployed.site.zone)
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    found = joined.first(now, now, active_organisation_id(), serial)
+    if found is None:
+        raise Http404
+    instrument: Instrument = found.pop("instrument")
+    deployed, site = found["deployed"], found.pop("site")
+    if deployed is not None:
+        deployed.site = site
+    # The scope let no other through, and this one was read already.
+    for name, part in {"organisation": organisation, **found}.items():
+        setattr(instrument, name, part)
+    if site is not None and site.zone is not None:
+        timezone.activate(site.zone)
     return instrument
 
 

@@ -7,13 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from django.db.models import F
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from cirrusweb.htmx import render
-from instruments.access import instrument_for, organisation_for
+from instruments.access import instrument_for, instrument_joined, organisation_for
 from instruments.models import Instrument
 from instruments.tenancy import organisation_scope
 from monitoring.charts.figures import LINES, PERCENTILE_LINES, covered, level_figure
@@ -21,6 +20,7 @@ from monitoring.charts.marks import Mark, Marked, layers_for, marks_of
 from monitoring.charts.percentiles import PERCENTILES, recorded_percentiles
 from monitoring.charts.series import LevelSeries, level_series
 from monitoring.export import IMPOSSIBLE, columns, csv_value, export_rows, utc_text
+from monitoring.models import InstrumentStatus
 from monitoring.templatetags.levels import period
 from monitoring.views.windows import Asked, window_asked
 
@@ -92,14 +92,23 @@ def legend(request: HttpRequest) -> dict[str, list[Choice]]:
     }
 
 
+# What a chart is made of, and no more: whole rows of an instrument and its present take longer than its levels.
+_INSTRUMENT = instrument_joined(
+    f'LEFT JOIN "{InstrumentStatus._meta.db_table}" AS present ON present.instrument_id = instrument.id',
+    only={
+        "instrument": ("id", "organisation_id", "serial", "name"),
+        "present": ("instrument_id", "level_seconds"),
+    },
+    present=InstrumentStatus,
+)
+
+
 def shown_levels(request: HttpRequest, serial: str) -> Shown:
     """The levels that the request asks for, and what is marked beside them for whoever asks."""
-    # What a chart is made of, and no more: whole rows of an instrument and its present take longer than its levels.
-    rows = Instrument.objects.only("serial", "name", "organisation_id")
-    instrument = instrument_for(request, serial, rows.annotate(usual_s=F("status__level_seconds")))
+    instrument = instrument_for(request, serial, _INSTRUMENT)
     asked = window_asked(request, instrument)
-    usual_s = instrument.usual_s  # type: ignore[attr-defined]
-    period_s = float(usual_s) if usual_s else None
+    present: InstrumentStatus | None = instrument.present  # type: ignore[attr-defined]
+    period_s = float(present.level_seconds) if present and present.level_seconds else None
     window = asked.window
     series = level_series(
         instrument=instrument, start=window.start, end=window.end, period_s=period_s, now=asked.now
