@@ -6,12 +6,13 @@ answer it.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db import connection
 from django.db.models import Model
 
 Row = Sequence[Any]
+Told = TypeVar("Told", bound=NamedTuple)
 
 
 def _converting(columns: Iterable[tuple[int, Any]]) -> Callable[[Row], Row]:
@@ -81,3 +82,23 @@ class Joined:
             parts.append(_Part(alias, model, names, slice(first, len(columns)), key))
         named = ", ".join(f'{column.alias}."{column.target.column}"' for column in columns)
         return f"SELECT {named} {self._statement}", parts, _converting(enumerate(columns))
+
+
+class Listed(Generic[Told]):
+    """A statement's rows as named tuples of one kind."""
+
+    def __init__(self, kind: type[Told], statement: str, **fields: Any) -> None:
+        """``fields`` names, of the tuple's members, those whose values this database may give in another form."""
+        self._kind, self._statement, self._fields = kind, statement, fields
+
+    def rows(self, *parameters: Any) -> list[Told]:
+        """All of them, in the order in which the database gives them."""
+        with connection.cursor() as cursor:
+            cursor.execute(self._statement, parameters)
+            rows = cursor.fetchall()
+        return [self._kind(*row) for row in map(self._converted, rows)]
+
+    @cached_property
+    def _converted(self) -> Callable[[Row], Row]:
+        names = self._kind._fields
+        return _converting((names.index(name), field.cached_col) for name, field in self._fields.items())

@@ -6,13 +6,15 @@ The rules are those of `acoustics/validity.py`; a row of evidence changes no lev
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from django.db import connection, transaction
+from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from instruments.activity import activity_note
+from instruments.joined import Listed
 from instruments.models import Instrument, User
 from instruments.mycirrus.types import passed
 from monitoring.acoustics.validity import Suspect, Verdict, calibration_step, released, suspects, verdict_of
@@ -24,38 +26,59 @@ from monitoring.models.tolerances import Tolerances
 MOST = 1500
 
 
+class Check(NamedTuple):
+    """A calibration or SIC, as far as it decides about levels."""
+
+    kind: str
+    at: datetime
+    status: str
+    offset_db: float | None
+    passed: bool | None
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """The checks that decide about a stretch by time, some of them outside of it."""
 
-    calibrations: Sequence[Calibration]
-    sics: Sequence[SystemIntegrityCheck]
+    calibrations: Sequence[Calibration | Check]
+    sics: Sequence[SystemIntegrityCheck | Check]
 
 
-def checks_around(*, instrument: Instrument, start: datetime, end: datetime) -> Checked:
-    """The checks of a stretch with two before it and one after, by time: they decide about its ends. Two queries."""
-    return Checked(
-        _around(Calibration, ("status", "offset_db"), instrument, start, end),
-        _around(SystemIntegrityCheck, ("status", "passed"), instrument, start, end),
-    )
-
-
-def _around(
-    model: type[Any], columns: tuple[str, ...], instrument: Instrument, start: datetime, end: datetime
-) -> list[Any]:
-    # By hand: putting these subqueries together took the ORM longer than the rest of a chart's answer.
+def _around(kind: str, model: type[Model], offset: str, passed: str) -> str:
     table, of = model._meta.db_table, '"organisation_id" = %s AND "instrument_id" = %s'
     before = f'(SELECT "at" FROM "{table}" WHERE {of} AND "at" < %s ORDER BY "at" DESC LIMIT 1'  # noqa: S608
     after = f'(SELECT "at" FROM "{table}" WHERE {of} AND "at" >= %s ORDER BY "at" LIMIT 1)'  # noqa: S608
-    sql = f"""
-        SELECT {", ".join(f'"{name}"' for name in ("id", "at", *columns))} FROM "{table}"
-        WHERE {of} AND "at" >= COALESCE({before} OFFSET 1), {before}), %s) AND "at" <= COALESCE({after}, %s)
-        ORDER BY "at" DESC LIMIT {MOST}
+    return f"""
+        SELECT * FROM (
+            SELECT '{kind}', "at", "status", {offset}, {passed} FROM "{table}"
+            WHERE {of} AND "at" >= COALESCE({before} OFFSET 1), {before}), %s) AND "at" <= COALESCE({after}, %s)
+            ORDER BY "at" DESC LIMIT {MOST}
+        ) AS {kind}
     """  # noqa: S608 - every name is ours, every value is a parameter
+
+
+# By hand: putting these subqueries together took the ORM longer than the rest of a chart's answer.
+_AROUND = Listed(
+    Check,
+    _around("calibrations", Calibration, '"offset_db"', "CAST(NULL AS BOOLEAN)")
+    + " UNION ALL "
+    + _around("sics", SystemIntegrityCheck, "CAST(NULL AS DOUBLE PRECISION)", '"passed"')
+    + ' ORDER BY "at"',
+    at=Calibration._meta.get_field("at"),
+    passed=SystemIntegrityCheck._meta.get_field("passed"),
+)
+
+
+def checks_around(*, instrument: Instrument, start: datetime, end: datetime) -> Checked:
+    """The checks of a stretch with two before it and one after, by time: they decide about its ends. One query."""
     owned = [organisation_of(instrument), instrument.pk]
     first, last = (connection.ops.adapt_datetimefield_value(at) for at in (start, end))
-    parameters = [*owned, *owned, first, *owned, first, first, *owned, last, last]
-    return list(model.objects.raw(sql, parameters))[::-1]
+    each = [*owned, *owned, first, *owned, first, first, *owned, last, last]
+    rows = _AROUND.rows(*each, *each)
+    return Checked(
+        [check for check in rows if check.kind == "calibrations"],
+        [check for check in rows if check.kind == "sics"],
+    )
 
 
 def doubts(*, checked: Checked, held: Tolerances, reviews: Iterable[DoubtReview] = ()) -> list[Suspect]:
@@ -67,7 +90,7 @@ def doubts(*, checked: Checked, held: Tolerances, reviews: Iterable[DoubtReview]
 
 
 def calibration_doubts(
-    *, calibrations: Sequence[Calibration], held: Tolerances, reviews: Iterable[DoubtReview] = ()
+    *, calibrations: Sequence[Calibration | Check], held: Tolerances, reviews: Iterable[DoubtReview] = ()
 ) -> list[Suspect]:
     """R10 and R12, of calibrations by time."""
     judged, before = [], None

@@ -14,6 +14,7 @@ from monitoring.acoustics.validity import Suspect, released
 from monitoring.charts.marks import marks_of
 from monitoring.check_standings import standing_refresh
 from monitoring.checks import Doubt, doubt_of
+from monitoring.doubt import checks_around
 from monitoring.models import (
     Calibration,
     DoubtReview,
@@ -50,6 +51,29 @@ def marked(
     with organisation_scope(instrument.organisation_id):
         found = marks_of(instrument=instrument, start=since, end=NOON + 12 * HOUR)
     return [(mark.at, mark.until, mark.label) for mark in found.marks if mark.layer == layer]
+
+
+def test_checks_are_read_as_the_orm_reads_them(people: People, meter: Instrument) -> None:
+    with organisation_scope(people.organisation.pk):
+        for hour, passed in enumerate((True, False, None)):
+            SystemIntegrityCheck.objects.create(
+                organisation=people.organisation,
+                instrument=meter,
+                at=NOON + hour * HOUR,
+                status=str(passed),
+                passed=passed,
+            )
+        checked = checks_around(instrument=meter, start=NOON, end=NOON + 12 * HOUR)
+        calibrations, sics = Calibration.objects.order_by("at"), SystemIntegrityCheck.objects.order_by("at")
+        assert [check[1:] for check in checked.calibrations] == [
+            (check.at, check.status, check.offset_db, None) for check in calibrations
+        ]
+        assert [check[1:] for check in checked.sics] == [
+            (check.at, check.status, None, check.passed) for check in sics
+        ]
+        assert {type(check.passed) for check in checked.sics} == {bool, type(None)}
+    with organisation_scope(people.other.pk), pytest.raises(NoiseMeasurement.DoesNotExist):
+        checks_around(instrument=meter, start=NOON, end=NOON + 12 * HOUR)
 
 
 def hours(instrument: Instrument) -> None:

@@ -321,9 +321,8 @@ def test_a_year_with_many_marks_costs_the_queries_of_one_with_few(
 ) -> None:
     asked = {"from": "2025-07-01T00:00:00Z", "to": "2026-06-23T00:00:00Z"}
     page = people.client(people.alice)
-    # Session, membership, instrument, where it stood, levels, calibrations, SICs, events, actions, tolerances, reviews:
-    # each once.
-    with django_assert_max_num_queries(11) as few:
+    # Session, membership, instrument, where it stood, levels, checks, events, actions, tolerances, reviews: each once.
+    with django_assert_max_num_queries(10) as few:
         page.get(f"{PAGE}levels.json", asked)
     owned: dict[str, Any] = {"organisation": people.organisation, "instrument": unit}
     for day in range(100):
