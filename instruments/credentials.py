@@ -29,8 +29,14 @@ def encrypt(secret: str) -> str:
 
 def decrypt(ciphertext: str) -> str:
     """The secret. Raises SecretUnreadable rather than ever handing back ciphertext as if it were a key."""
+    return _decrypted(tuple(settings.FIELD_ENCRYPTION_KEYS), ciphertext)
+
+
+# By the ciphertext, which is read from the database each time: a secret that was replaced is never used again.
+@lru_cache(maxsize=512)
+def _decrypted(keys: tuple[str, ...], ciphertext: str) -> str:
     try:
-        return key_ring().decrypt(ciphertext.encode()).decode()
+        return _ring(keys).decrypt(ciphertext.encode()).decode()
     except InvalidToken:
         # Without the cause: nothing of the ciphertext may travel in a traceback.
         raise SecretUnreadable(

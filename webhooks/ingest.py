@@ -5,17 +5,17 @@ import sqlite3
 import time
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from django.conf import settings
 from django.db import OperationalError, connection
 from django.db.backends.utils import CursorWrapper
 
-from instruments.credentials import SecretUnreadable
+from instruments.credentials import SecretUnreadable, decrypt
 from instruments.models import Organisation
 from instruments.mycirrus.signing import verify
-from instruments.tenancy import all_organisations, check_write, organisation_scope
+from instruments.tenancy import organisation_scope
 from webhooks.messages import NotUnderstood, message_of
 from webhooks.models import Delivery, Refusal, Subscription
 
@@ -62,36 +62,36 @@ def delivery_store(
             raise
         if subscription and encoding and not subscription.encoding_seen:
             Subscription.objects.filter(pk=subscription.pk, encoding_seen="").update(encoding_seen=encoding)
-        delivery = Delivery(
+        at = connection.ops.adapt_datetimefield_value(now)
+        delivery_id = _insert(
             organisation_id=organisation_id,
-            received_at=now,
-            due_at=now,
+            received_at=at,
+            due_at=at,
             webhook_id=webhook_id[:100],
-            signature=kind,
+            signature=str(kind),
             encoding=encoding,
             body=body,
             digest=hashlib.sha256(body).hexdigest(),
         )
-        return organisation_id, _insert(delivery)
+        return organisation_id, delivery_id
 
 
 @cache
-def _insertion() -> tuple[str, tuple[Any, ...]]:
-    """The INSERT of a delivery and its fields, put together once: the ORM would do so for each message."""
-    fields = tuple(field for field in Delivery._meta.concrete_fields if not field.primary_key)
+def _insertion() -> tuple[str, dict[str, Any]]:
+    """The INSERT of a delivery and what a new one has in each field, put together once, not for each message."""
+    fields = [field for field in Delivery._meta.concrete_fields if not field.primary_key]
     names = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
     marks = ", ".join(["%s"] * len(fields))
-    return f'INSERT INTO "{Delivery._meta.db_table}" ({names}) VALUES ({marks}) RETURNING "id"', fields  # noqa: S608
+    usual = {field.attname: field.get_db_prep_save(field.get_default(), connection) for field in fields}
+    return f'INSERT INTO "{Delivery._meta.db_table}" ({names}) VALUES ({marks}) RETURNING "id"', usual  # noqa: S608
 
 
-def _insert(delivery: Delivery) -> int:
-    # What save() would have asked.
-    check_write(delivery)
-    statement, fields = _insertion()
-    values = [field.get_db_prep_save(getattr(delivery, field.attname), connection) for field in fields]
+def _insert(**values: Any) -> int:
+    """Store a delivery of the organisation in scope with these values, as the database takes them."""
+    statement, usual = _insertion()
     with connection.cursor() as cursor:
         insert = _insert_in_a_gap if connection.vendor == "sqlite" else _insert_once
-        return insert(cursor, statement, values)
+        return insert(cursor, statement, list((usual | values).values()))
 
 
 def _insert_once(cursor: CursorWrapper, statement: str, values: list[Any]) -> int:
@@ -138,30 +138,39 @@ def organisation_at(token: str) -> Organisation:
         raise UnknownAddress from None
 
 
-def _subscription_of(token: str, webhook_id: str) -> Subscription | None:
+# Written out: every delivery asks this, and putting it together would cost several times the answer.
+_KNOWN = """
+SELECT known.remote_id, known.id, known.organisation_id, known.ciphertext, known.encoding_seen
+FROM webhooks_subscription AS known
+JOIN instruments_organisation AS organisation ON organisation.id = known.organisation_id
+WHERE organisation.webhook_token = %s AND known.remote_id IN (%s, '') AND known.ciphertext <> ''
+"""
+
+
+class _Known(NamedTuple):
+    """What a delivery needs of the Subscription that it came by."""
+
+    pk: int
+    organisation_id: int
+    ciphertext: str
+    encoding_seen: str
+
+
+def _subscription_of(token: str, webhook_id: str) -> _Known | None:
     """What is known of this webhook at this address: its own secret, else the one that all share."""
-    with all_organisations(reason="the address in the path names the organisation"):
-        # Written out: every delivery asks this, and putting it together would cost several times the answer.
-        rows = Subscription.objects.raw(
-            """
-            SELECT known.id, known.organisation_id, known.remote_id, known.ciphertext, known.encoding_seen
-            FROM webhooks_subscription AS known
-            JOIN instruments_organisation AS organisation ON organisation.id = known.organisation_id
-            WHERE organisation.webhook_token = %s AND known.remote_id IN (%s, '') AND known.ciphertext <> ''
-            """,
-            [token, webhook_id],
-        )
-        known = {row.remote_id: row for row in rows}
+    with connection.cursor() as cursor:
+        cursor.execute(_KNOWN, [token, webhook_id])
+        known = {remote_id: _Known(*others) for remote_id, *others in cursor.fetchall()}
     return known.get(webhook_id) or known.get("")
 
 
-def _encoding(subscription: Subscription | None, body: bytes, signature: str) -> str:
+def _encoding(subscription: _Known | None, body: bytes, signature: str) -> str:
     if not signature:
         raise Refused(Refusal.Reason.UNSIGNED)
     if subscription is None:
         raise Refused(Refusal.Reason.NO_SECRET)
     try:
-        secret = subscription.secret_reveal()
+        secret = decrypt(subscription.ciphertext)
     except SecretUnreadable:
         raise Refused(Refusal.Reason.UNREADABLE_SECRET) from None
     encoding = verify(secret, body, signature)

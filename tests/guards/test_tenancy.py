@@ -45,7 +45,6 @@ MAY_SEE_EVERYONE = {
     "monitoring/sync/claims.py",
     "monitoring/sync/clock.py",
     "monitoring/timehistory/claims.py",
-    "webhooks/ingest.py",
     "webhooks/tasks.py",
 }
 

@@ -92,6 +92,19 @@ def test_a_body_changed_by_one_byte_is_refused(sender: Sender, organisation: Org
     assert deliveries(organisation) == []
 
 
+def test_a_secret_that_was_replaced_is_dead_at_once(
+    sender: Sender, organisation: Organisation, subscription: Subscription
+) -> None:
+    body = json.dumps(MEASUREMENT).encode()
+    assert sender.post(body).status_code == 200
+    with organisation_scope(organisation.pk):
+        subscription.secret_set("another-secret-altogether")
+        subscription.save()
+    assert sender.post(body).status_code == 401
+    assert sender.post(body, signature=mac(body, "another-secret-altogether").hex()).status_code == 200
+    assert len(deliveries(organisation)) == 2
+
+
 def test_a_refusal_is_logged_without_body_or_signature(
     sender: Sender, caplog: pytest.LogCaptureFixture
 ) -> None:
