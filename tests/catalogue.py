@@ -21,3 +21,4 @@ def speak(settings: Any, folder: Path, words: Mapping[str, str], language: str =
     messages.mkdir(parents=True)
     (messages / "django.mo").write_bytes(head + tables + texts)
     settings.LOCALE_PATHS = [folder]
+    settings.LANGUAGES = [*settings.LANGUAGES, (language, language)]

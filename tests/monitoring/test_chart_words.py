@@ -23,6 +23,14 @@ WEEK = {"from": "2026-06-15T12:00Z", "to": "2026-06-22T12:00Z"}
 VENDOR = installed.BASE_DIR / "static" / "vendor"
 
 
+@pytest.mark.parametrize("asked", ["de", "de-DE,de;q=0.9", "en-US", "xx"])
+def test_a_page_is_not_half_in_a_language_that_we_do_not_speak(people: People, asked: str) -> None:
+    make_instrument(people.organisation, "QT000001")
+    answer = people.client(people.bob).get("/o/harbour/i/QT000001/", headers={"accept-language": asked})
+    assert answer["Content-Language"] == "en-gb"
+    assert '<html lang="en-gb"' in answer.content.decode()
+
+
 def test_the_data_and_the_page_of_a_chart_speak_the_reader_s_language(
     people: People, settings: Any, tmp_path: Path
 ) -> None:
