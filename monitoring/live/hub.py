@@ -41,6 +41,7 @@ logger = structlog.get_logger(__name__)
 _LOOK_SECONDS = 2.0
 _RECHECK_SECONDS = 60.0
 _REDIS_PAUSE_SECONDS = 1.0
+_REDIS_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,9 @@ class Hub:
         self.name = name or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._find, self._pace = find, pace or Pace()
         self._channels = watch.Channels(redis_url)
-        self._redis = Redis.from_url(redis_url, socket_timeout=3.0, socket_connect_timeout=2.0)
+        # Without a timeout of its own: redis-py would wait with asyncio.wait_for, which before Python 3.12 loses a
+        # cancellation that comes as it ends, and a hub that was told to stop would go on.
+        self._redis = Redis.from_url(redis_url, socket_timeout=None, socket_connect_timeout=2.0)
         self._hold = self._redis.register_script(watch.HOLD)
         self._release = self._redis.register_script(watch.RELEASE)
         self._read = self._redis.register_script(watch.READ_WATCHED)
@@ -116,30 +119,31 @@ class Hub:
             with contextlib.suppress(RedisError, OSError):
                 for watched in held:
                     await self._let_go(watched)
-                if await self._redis.get(watch.ALIVE) == self.name.encode():
-                    await self._redis.delete(watch.ALIVE)
+                if await _soon(self._redis.get(watch.ALIVE)) == self.name.encode():
+                    await _soon(self._redis.delete(watch.ALIVE))
             await self._redis.aclose()
 
     async def _follow(self) -> None:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as bell:
-            await bell.subscribe(self._channels.bell)
+            await _soon(bell.subscribe(self._channels.bell))
             while True:
                 await self._look()
                 await bell.get_message(timeout=_LOOK_SECONDS)
 
     async def _look(self) -> None:
         """Hold what is watched, let go of what is not."""
-        await self._redis.set(watch.ALIVE, self.name, px=int(watch.HUB_SECONDS * 1000))
-        wanted = watch.watched_groups(await self._read(keys=[watch.WATCHED]))
+        await _soon(self._redis.set(watch.ALIVE, self.name, px=int(watch.HUB_SECONDS * 1000)))
+        wanted = watch.watched_groups(await _soon(self._read(keys=[watch.WATCHED])))
         gone = [watched for watched in self._listeners if watched not in wanted]
         await self._stop(gone)
         for watched in gone:
             await self._let_go(watched)
         started = time.monotonic()
         for watched, types in wanted.items():
-            held = await self._hold(
+            claim = self._hold(
                 keys=[watched.claim, watched.last], args=[self.name, int(watch.HUB_SECONDS * 1000)]
             )
+            held = await _soon(claim)
             listener = self._listeners.get(watched)
             if not held:
                 if listener is not None:
@@ -151,7 +155,7 @@ class Hub:
         self._held_at = started
 
     async def _let_go(self, watched: Watched) -> None:
-        await self._release(keys=[watched.claim, watched.last], args=[self.name])
+        await _soon(self._release(keys=[watched.claim, watched.last], args=[self.name]))
 
     async def _stop(self, stopped: list[Watched]) -> None:
         listeners = [self._listeners.pop(watched) for watched in stopped]
@@ -161,8 +165,14 @@ class Hub:
         """To whoever listens now; `last` is kept for who comes later. Redis away: the moment is gone, by design."""
         with contextlib.suppress(RedisError, OSError):
             if last is not None:
-                await self._redis.set(watched.last, last, px=int(watch.HUB_SECONDS * 1000))
-            await self._redis.publish(self._channels.of(watched), frame)
+                await _soon(self._redis.set(watched.last, last, px=int(watch.HUB_SECONDS * 1000)))
+            await _soon(self._redis.publish(self._channels.of(watched), frame))
+
+
+async def _soon(answer: Awaitable[Any]) -> Any:
+    """What Redis answers. Raises TimeoutError, an OSError, where it takes too long."""
+    async with asyncio.timeout(_REDIS_SECONDS):
+        return await answer
 
 
 Publish = Callable[[Watched, bytes, bytes | None], Awaitable[None]]

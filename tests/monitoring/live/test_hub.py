@@ -1,5 +1,6 @@
 """The hub: one connection for all viewers of an instrument, from the first to the last, whatever dies between."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -8,9 +9,10 @@ from django.conf import settings
 
 from instruments.models import ApiKey
 from instruments.tenancy import organisation_scope
+from monitoring.live import hub as hub_module
 from monitoring.live import watch
 from monitoring.live.audience import Audience
-from monitoring.live.hub import Target, target_of
+from monitoring.live.hub import Find, Hub, Target, target_of
 from monitoring.live.watch import Channels, Watched, watched_groups
 from tests.conftest import SECRET, People, make_instrument, make_key
 from tests.monitoring.live.conftest import StartHub, Watcher, until
@@ -74,6 +76,26 @@ def test_two_hubs_hold_it_once_and_one_takes_over(
     watcher.levels()
     mycirrus.until(lambda: mycirrus.live_sockets() == 1)
     assert store.exists(watch.ALIVE)
+
+
+def test_a_hub_stops_at_whatever_moment_it_is_told_to(
+    store: redis.Redis, find: Find, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It never rests, so that most moments are amid a command to Redis.
+    monkeypatch.setattr(hub_module, "_LOOK_SECONDS", 0.0)
+
+    async def stops(after: float) -> bool:
+        running = asyncio.create_task(Hub(settings.REDIS_URL, find=find).run())
+        await asyncio.sleep(after)
+        running.cancel()
+        stopped, _ = await asyncio.wait({running}, timeout=10)
+        while not running.done():
+            running.cancel()
+            await asyncio.wait({running}, timeout=0.1)
+        return bool(stopped)
+
+    for number in range(40):
+        assert asyncio.run(stops(0.005 + number / 3000))
 
 
 def test_a_hub_that_lost_its_claim_lets_go(
