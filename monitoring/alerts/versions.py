@@ -9,8 +9,8 @@ from django.utils.dates import WEEKDAYS_ABBR
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from monitoring.alerts.forms import RuleForm
 from monitoring.alerts.judges.metrics import METRICS
+from monitoring.alerts.rule_forms import RuleForm
 from monitoring.alerts.words import Line
 from monitoring.models import AlertRuleVersion
 

@@ -15,10 +15,10 @@ from cirrusweb.htmx import render
 from instruments.access import organisation_for, person_for, require_role
 from instruments.activity import activity_note
 from instruments.models import Instrument, Role, Site
-from monitoring.alerts.forms import RuleForm, rule_initial
 from monitoring.alerts.kinds import KINDS
 from monitoring.alerts.presets import PRESETS
 from monitoring.alerts.rehearsal import DAYS, rehearse
+from monitoring.alerts.rule_forms import RuleForm, rule_initial
 from monitoring.alerts.rules import Draft, rule_pause, rule_remove, rule_resume, rule_save
 from monitoring.alerts.versions import Told, versions_told
 from monitoring.models import AlertKind, AlertRule, AlertRuleVersion

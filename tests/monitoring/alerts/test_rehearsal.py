@@ -7,9 +7,9 @@ import pytest
 
 from instruments.models import Instrument
 from instruments.tenancy import organisation_scope
-from monitoring.alerts.forms import RuleForm
 from monitoring.alerts.kinds import KINDS
 from monitoring.alerts.rehearsal import NO_PAST, rehearse
+from monitoring.alerts.rule_forms import RuleForm
 from monitoring.alerts.rules import Draft
 from monitoring.models import AlertKind, Calibration, Gap, InstrumentStatus, MonitorStats
 from tests.conftest import People, make_instrument
