@@ -10,10 +10,7 @@ from instruments.forms import time_zones
 from instruments.instrument_field import InstrumentField
 from instruments.models import Deployment, Site
 from instruments.photos import Photo, photo_of
-
-
-def _instant(**attributes: Any) -> forms.DateTimeInput:
-    return forms.DateTimeInput(attrs={"type": "datetime-local", **attributes}, format="%Y-%m-%dT%H:%M")
+from instruments.time_fields import InstantField
 
 
 class SiteForm(forms.ModelForm):
@@ -84,7 +81,7 @@ class DeploymentForm(forms.ModelForm):
     class Meta:
         model = Deployment
         fields = ["start_at", "end_at", "note"]
-        widgets = {"start_at": _instant(), "end_at": _instant()}
+        field_classes = {"start_at": InstantField, "end_at": InstantField}
         labels = {"start_at": _("From"), "end_at": _("Until"), "note": _("Where exactly")}
         help_texts = {
             "end_at": _("Left empty while it stands there."),

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from instruments.instrument_field import InstrumentField
+from instruments.time_fields import DayField, InstantField
 from monitoring.acoustics.validity import Suspect
 from monitoring.checks import FREQUENCIES
 from monitoring.models import Calibrator, Certificate, Tolerances
@@ -58,10 +59,7 @@ class TolerancesForm(forms.ModelForm):
 class DoubtReviewForm(forms.Form):
     """Until when levels were still good, and how that is known; to take one back only why."""
 
-    good_until = forms.DateTimeField(
-        label=_("Good until"),
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
-    )
+    good_until = InstantField(label=_("Good until"))
     evidence = forms.CharField(
         label=_("Evidence"),
         max_length=1000,
@@ -130,10 +128,7 @@ class CertificateForm(forms.ModelForm):
     class Meta:
         model = Certificate
         fields = ["number", "laboratory", "issued_on", "due_on"]
-        widgets = {
-            "issued_on": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-            "due_on": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        }
+        field_classes = {"issued_on": DayField, "due_on": DayField}
         help_texts = {
             "laboratory": _("Best one accredited to ISO/IEC 17025, such as UKAS."),
             "due_on": _("Left empty it follows from the months in force."),

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from instruments.forms import time_zones
 from instruments.models import Instrument, Membership, Site
+from instruments.time_fields import InstantField
 from monitoring.alerts.kinds import KINDS
 from monitoring.models import AlertHours, DigestWish, EscalationStep, Maintenance, Severity
 
@@ -71,10 +72,7 @@ class MaintenanceForm(forms.ModelForm):
         model = Maintenance
         # The place is added with its choices: outside a request there is no organisation to choose from.
         fields = ["start_at", "end_at", "reason"]
-        widgets = {
-            "start_at": forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
-            "end_at": forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
-        }
+        field_classes = {"start_at": InstantField, "end_at": InstantField}
 
     def __init__(self, *args: Any, now: datetime | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

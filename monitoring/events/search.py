@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from instruments.models import Instrument
+from instruments.time_fields import DayField
 from monitoring.events.tags import cause_names
 from monitoring.models import AudioRecording, Event
 
@@ -25,18 +26,8 @@ class EventFilter(forms.Form):
     instrument = forms.CharField(label=_("Instrument"), max_length=100, required=False)
     name = forms.CharField(label=_("Event name"), max_length=100, required=False)
     cause = forms.ChoiceField(label=_("Cause"), required=False)
-    start = forms.DateField(
-        label=_("From"),
-        required=False,
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        error_messages={"invalid": _("Give a day such as 2026-11-25.")},
-    )
-    end = forms.DateField(
-        label=_("To"),
-        required=False,
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        error_messages={"invalid": _("Give a day such as 2026-11-25.")},
-    )
+    start = DayField(label=_("From"), required=False)
+    end = DayField(label=_("To"), required=False)
     excluded = forms.ChoiceField(
         label=_("Excluded"),
         required=False,

@@ -8,19 +8,8 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from instruments.time_fields import InstantField
 from monitoring.models import HistoryKind
-
-_LOCAL = "%Y-%m-%dT%H:%M"
-_WRONG = {"invalid": _("Give a day and a time such as 2026-11-25 14:00.")}
-
-
-def _moment(label: Any) -> forms.DateTimeField:
-    return forms.DateTimeField(
-        label=label,
-        input_formats=[_LOCAL, f"{_LOCAL}:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"],
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=_LOCAL),
-        error_messages=_WRONG,
-    )
 
 
 class TimeHistoryForm(forms.Form):
@@ -28,8 +17,8 @@ class TimeHistoryForm(forms.Form):
 
     token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     kind = forms.ChoiceField(label=_("What"), choices=HistoryKind.choices)
-    start = _moment(_("From"))
-    end = _moment(_("To"))
+    start = InstantField(label=_("From"))
+    end = InstantField(label=_("To"))
     step_ms = forms.TypedChoiceField(
         label=_("Step"),
         coerce=int,
