@@ -170,6 +170,8 @@ class Audience:
                     self._serve(bool(self._redis.exists(watch.ALIVE)))
                 message = channel.get_message(timeout=min(1.0, max(0.0, renew_at - time.monotonic())))
                 if message is not None and message["type"] == "pmessage":
+                    # A hub speaks: should it be gone by the next look, that is to be told.
+                    self._served = True
                     with self._lock:
                         viewers = list(self._viewers.get(self._channels.watched(message["channel"]), ()))
                     for viewer in viewers:

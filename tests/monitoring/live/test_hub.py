@@ -135,6 +135,21 @@ def test_no_hub_is_said_and_its_coming_too(start_hub: StartHub, audience: Audien
     watcher.state("unavailable")
 
 
+def test_a_hub_that_went_between_two_looks_is_missed(
+    start_hub: StartHub, audience: Audience, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "WATCH_SECONDS", 10.0)
+    monkeypatch.setattr(watch, "RENEW_SECONDS", 4.0)
+    watcher = Watcher(audience, watched)
+    # Once by joining, once by the first look.
+    watcher.state("unavailable")
+    watcher.state("unavailable")
+    hub = start_hub()
+    watcher.levels()
+    hub.stop()
+    watcher.state("unavailable", 20.0)
+
+
 def test_a_changed_key_is_taken_up(
     start_hub: StartHub, audience: Audience, watched: Watched, mycirrus: SimulatedMyCirrus
 ) -> None:
