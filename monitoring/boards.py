@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from instruments.models import Instrument
-from monitoring.acoustics import drift
+from monitoring.acoustics.drift import Frequency, frequency_of
 from monitoring.acoustics.validity import Suspect, offset_is_large, released, step_is_large
 from monitoring.checks import FREQUENCIES
 from monitoring.conditions import Look
@@ -53,19 +53,6 @@ class BoardTime:
 
     now: datetime
     today: date
-
-
-@dataclass(frozen=True, slots=True)
-class Frequency:
-    """One of a SIC's frequencies: levels in dB, the trend in dB for 30 days, days until it would be too far."""
-
-    name: str
-    level_db: Decimal | None
-    baseline_db: Decimal | None
-    difference_db: Decimal | None
-    beyond: bool
-    per_month_db: float | None
-    days_left: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,22 +138,6 @@ class BoardRow:
         days = [each.days_left for each in self.frequencies if each.days_left is not None]
         last_at = self.standing.sic_at
         return last_at + timedelta(days=min(days)) if days and last_at is not None else None
-
-
-def frequency_of(words: str, told: dict[str, Any], tolerance: Decimal) -> Frequency:
-    """A frequency of a standing's document under a tolerance in dB."""
-    level, base, moved = (
-        None if told.get(name) is None else Decimal(told[name])
-        for name in ("level", "baseline", "difference")
-    )
-    line = None
-    if told.get("per_day") is not None:
-        line = drift.Trend(told["per_day"], told["now"])
-    beyond = drift.is_beyond(moved, tolerance)
-    days = None
-    if base is not None and not beyond:
-        days = drift.days_to_limit(line, centre=float(base), tolerance=float(tolerance))
-    return Frequency(words, level, base, moved, beyond, 30 * line.per_day if line else None, days)
 
 
 def board(kind: str, *, tolerances: Tolerances, time: BoardTime) -> QuerySet[Any, Any]:

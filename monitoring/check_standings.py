@@ -54,7 +54,7 @@ def _sics(instrument: Instrument, since: datetime | None) -> dict[str, Any]:
     good = rows.filter(passed=True, **({"at__gt": since} if since else {}))
     first, newest = list(good.order_by("at")[: drift.BASELINE_OF]), list(good[:TREND_OF])
     chosen = SicBaseline.objects.filter(instrument=instrument).first()
-    told = {name: _frequency(name, last, first, newest, chosen) for name in _LEVELS}
+    told = sic_levels(last, first, newest, chosen)
     moved = [Decimal(each["difference"]) for each in told.values() if each["difference"] is not None]
     ahead = [each["year"] for each in told.values() if each["year"] is not None]
     return {
@@ -71,6 +71,20 @@ def _sics(instrument: Instrument, since: datetime | None) -> dict[str, Any]:
             "levels": told,
         },
     }
+
+
+def sic_levels(
+    last: SystemIntegrityCheck | None,
+    first: Sequence[SystemIntegrityCheck],
+    newest: Sequence[SystemIntegrityCheck],
+    chosen: SicBaseline | None,
+) -> dict[str, dict[str, Any]]:
+    """What `CheckStanding.sic` holds of each frequency, by its column.
+
+    ``first`` and ``newest`` are good SICs since the last good calibration: the oldest few, oldest first, and the
+    newest, newest first.
+    """
+    return {name: _frequency(name, last, first, newest, chosen) for name in _LEVELS}
 
 
 def _frequency(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import combinations
 from statistics import median
+from typing import Any
 
 # R11: what NorCloud advises of the 0.5 to 5 dB that it offers for its own electrical check, in dB.
 SIC_TOLERANCE = Decimal("0.7")
@@ -30,6 +31,19 @@ class Trend:
 
     per_day: float
     now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency:
+    """One of a SIC's frequencies: levels in dB, the trend in dB for 30 days, days until it would be too far."""
+
+    name: str
+    level_db: Decimal | None
+    baseline_db: Decimal | None
+    difference_db: Decimal | None
+    beyond: bool
+    per_month_db: float | None
+    days_left: float | None
 
 
 def baseline(levels: Sequence[Decimal]) -> Decimal | None:
@@ -109,3 +123,19 @@ def year_ahead(line: Trend | None, *, centre: float) -> float | None:
     if line is None:
         return None
     return math.copysign(1.0, line.per_day) * (line.now - centre) + FARTHEST * abs(line.per_day)
+
+
+def frequency_of(words: str, told: dict[str, Any], tolerance: Decimal) -> Frequency:
+    """A frequency of a standing's document (`CheckStanding.sic`) under a tolerance in dB."""
+    level, base, moved = (
+        None if told.get(name) is None else Decimal(told[name])
+        for name in ("level", "baseline", "difference")
+    )
+    line = None
+    if told.get("per_day") is not None:
+        line = Trend(told["per_day"], told["now"])
+    beyond = is_beyond(moved, tolerance)
+    days = None
+    if base is not None and not beyond:
+        days = days_to_limit(line, centre=float(base), tolerance=float(tolerance))
+    return Frequency(words, level, base, moved, beyond, 30 * line.per_day if line else None, days)

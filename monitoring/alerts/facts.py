@@ -1,7 +1,8 @@
 """From stored rows to verdicts: what each kind of rule needs to know of an instrument. It writes by watching alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -9,6 +10,7 @@ from django.conf import settings
 from instruments.models import Deployment, Instrument
 from instruments.mycirrus.types import passed
 from instruments.sites import deployment_of
+from monitoring.acoustics.drift import frequency_of
 from monitoring.alerts.judges import checks as check_judges
 from monitoring.alerts.judges import presence as presence_judges
 from monitoring.alerts.judges import vitals
@@ -16,21 +18,20 @@ from monitoring.alerts.judges.verdict import State, Verdict
 from monitoring.alerts.kinds import CALIBRATION, HEALTH, KINDS, PRESENCE
 from monitoring.alerts.rules import covers, minutes_of, versions_for
 from monitoring.alerts.watching import Case, case_judged
+from monitoring.checks import FREQUENCIES
 from monitoring.models import (
     AlertKind,
     AlertRuleVersion,
     AlertWatch,
     Calibration,
+    CheckStanding,
     InstrumentStatus,
     MonitorStats,
-    SystemIntegrityCheck,
 )
 from monitoring.status import STALE_AFTER_POLLS
 
-# How many SICs a drift is read from, and how many calibrations are looked at.
-SICS = 60
+# How many calibrations are looked at.
 CALIBRATIONS = 20
-FREQUENCIES = (("500 Hz", "level_500hz_db"), ("1 kHz", "level_1khz_db"), ("8 kHz", "level_8khz_db"))
 # A signal or voltage from longer ago says nothing of now.
 OLD = timedelta(hours=6)
 INSTRUMENT_KINDS = (*PRESENCE, *HEALTH, AlertKind.SIGNAL, *CALIBRATION, AlertKind.SIC_DRIFT)
@@ -181,19 +182,20 @@ def _calibration(version: AlertRuleVersion, instrument: Instrument, now: datetim
 
 
 def _drift(version: AlertRuleVersion, instrument: Instrument, now: datetime) -> Verdict:
-    rows = list(
-        SystemIntegrityCheck.objects.filter(instrument=instrument, passed=True).order_by("-at")[:SICS]
-    )[::-1]
-    tolerance = float(version.settings["tolerance_db"])
-    drifts = []
-    for name, field in FREQUENCIES:
-        points = [(row.at, value) for row in rows if (value := getattr(row, field)) is not None]
-        drift = check_judges.drift_of(name, points, tolerance_db=tolerance)
-        if drift is not None:
-            drifts.append(drift)
-    at = rows[-1].at if rows else now
+    """By the numbers of the board, so that the two never tell different stories."""
+    standing = CheckStanding.objects.filter(instrument=instrument).first()
+    if standing is None or standing.sic_at is None or standing.sic_passed is False:
+        # A failure is another rule's affair, and its level no drift.
+        return Verdict(State.NO_DATA, now)
+    return drift_verdict(standing.sic["levels"], standing.sic_at, version.settings)
+
+
+def drift_verdict(levels: Mapping[str, Any], at: datetime, settings: Mapping[str, Any]) -> Verdict:
+    """What the ``levels`` of a standing's document, as they were ``at`` a SIC, mean to a rule."""
+    tolerance = float(settings["tolerance_db"])
+    told = [frequency_of(words, levels.get(name, {}), Decimal(str(tolerance))) for words, name in FREQUENCIES]
     return check_judges.sic_drift(
-        drifts, at, amber_days=float(version.settings.get("amber_days", 30)), tolerance_db=tolerance
+        told, at, amber_days=float(settings.get("amber_days", 30)), tolerance_db=tolerance
     )
 
 

@@ -2,10 +2,12 @@
 
 import time
 import zoneinfo
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -13,7 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from instruments.models import Instrument
 from instruments.mycirrus.types import passed
 from instruments.sites import zone_of
-from monitoring.alerts.facts import CALIBRATIONS, FREQUENCIES, SICS, sites_of, verdict_of
+from monitoring.acoustics import drift
+from monitoring.alerts.facts import CALIBRATIONS, drift_verdict, sites_of, verdict_of
 from monitoring.alerts.judges import checks as check_judges
 from monitoring.alerts.judges import presence as presence_judges
 from monitoring.alerts.judges import vitals
@@ -22,6 +25,7 @@ from monitoring.alerts.judges.verdict import State, Verdict
 from monitoring.alerts.limits import TABLES, rows_of
 from monitoring.alerts.machine import Standing, Step, advance
 from monitoring.alerts.rules import Draft, limit_of
+from monitoring.check_standings import TREND_OF, sic_levels
 from monitoring.models import (
     AlertKind,
     AlertRule,
@@ -30,6 +34,7 @@ from monitoring.models import (
     Gap,
     MonitorStats,
     Resource,
+    SicBaseline,
     StatusChange,
     SystemIntegrityCheck,
 )
@@ -212,22 +217,22 @@ def _verdicts(draft: Draft, instrument: Instrument, start: datetime, now: dateti
 
 
 def _drifts(settings: Any, instrument: Instrument, start: datetime) -> Iterator[Verdict]:
-    rows = list(SystemIntegrityCheck.objects.filter(instrument=instrument, passed=True).order_by("at"))
-    tolerance, days = float(settings["tolerance_db"]), float(settings.get("amber_days", 30))
-    for index, row in enumerate(rows):
-        if row.at < start:
-            continue
-        known = rows[max(0, index + 1 - SICS) : index + 1]
-        drifts = [
-            drift
-            for name, column in FREQUENCIES
-            if (drift := check_judges.drift_of(name, _points(known, column), tolerance_db=tolerance))
-        ]
-        yield check_judges.sic_drift(drifts, row.at, amber_days=days, tolerance_db=tolerance)
+    """From SIC to SIC, each told as the board told it then."""
+    calibrations = Calibration.objects.filter(instrument=instrument).order_by("at")
+    good = [each.at for each in calibrations if passed(each.status)]
+    chosen = SicBaseline.objects.filter(instrument=instrument).first()
+    for checks in _since_each(good, SystemIntegrityCheck.objects.filter(instrument=instrument, passed=True)):
+        for index, check in enumerate(checks):
+            if check.at >= start:
+                known = checks[: index + 1]
+                levels = sic_levels(check, known[: drift.BASELINE_OF], known[: -TREND_OF - 1 : -1], chosen)
+                yield drift_verdict(levels, check.at, settings)
 
 
-def _points(rows: Sequence[SystemIntegrityCheck], column: str) -> list[tuple[datetime, float]]:
-    return [(row.at, value) for row in rows if (value := getattr(row, column)) is not None]
+def _since_each(good: Sequence[datetime], checks: Any) -> Iterator[list[SystemIntegrityCheck]]:
+    """The checks after each of the calibrations, oldest first, and those before the first."""
+    groups = groupby(checks.order_by("at"), key=lambda check: bisect_left(good, check.at))
+    return (list(group) for _, group in groups)
 
 
 def _presences(

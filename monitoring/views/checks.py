@@ -16,8 +16,8 @@ from cirrusweb.htmx import render
 from instruments.access import instrument_for, organisation_for, person_for, require_role
 from instruments.models import Instrument, Role
 from instruments.sites import zone_of
+from monitoring.acoustics.drift import frequency_of
 from monitoring.acoustics.validity import Verdict, verdict_of
-from monitoring.boards import frequency_of
 from monitoring.charts.check_figures import check_figure
 from monitoring.check_standings import sic_baseline_clear, sic_baseline_set
 from monitoring.checks import FREQUENCIES, CalibrationRow, calibration_rows, sic_rows

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from monitoring.acoustics.drift import baseline, days_to_limit, difference, is_beyond, trend
+from monitoring.acoustics.drift import Frequency
 from monitoring.acoustics.validity import calibration_step
 from monitoring.alerts.judges.verdict import State, Verdict, over, worst
 
@@ -70,58 +70,39 @@ def calibration_overdue(
     return Verdict(state, now, facts, look_at and look_at + timedelta(seconds=1))
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """One frequency's way from its baseline towards its tolerance, in dB and dB a day."""
+def sic_drift(
+    frequencies: Sequence[Frequency], now: datetime, *, amber_days: float, tolerance_db: float
+) -> Verdict:
+    """Red when a frequency is past the tolerance, amber when it would be within ``amber_days``.
 
-    frequency: str
-    reference_db: float
-    level_db: float
-    slope_db_day: float
-    # None: it does not move towards the limit.
-    days_left: float | None
-
-
-def drift_of(
-    frequency: str, points: Sequence[tuple[datetime, float]], *, tolerance_db: float
-) -> Drift | None:
-    """The robust line through (time, level in dB), oldest first, against the baseline ± tolerance.
-
-    None while there are too few good checks for a baseline: two nights make no trend.
+    One without a level or a baseline says nothing: until there are a few good checks since a calibration, no data.
     """
-    reference = baseline([Decimal(str(level)) for _, level in points])
-    if reference is None:
-        return None
-    start = points[0][0]
-    line = trend([((at - start) / timedelta(days=1), level) for at, level in points])
-    days = days_to_limit(line, centre=float(reference), tolerance=tolerance_db)
-    return Drift(frequency, float(reference), points[-1][1], 0.0 if line is None else line.per_day, days)
-
-
-def sic_drift(drifts: Sequence[Drift], now: datetime, *, amber_days: float, tolerance_db: float) -> Verdict:
-    """Red when a frequency is past the tolerance, amber when it would be within ``amber_days``."""
-    if not drifts:
+    known = [
+        (each, each.level_db, each.baseline_db)
+        for each in frequencies
+        if each.level_db is not None and each.baseline_db is not None
+    ]
+    states = [
+        State.RED
+        if each.beyond
+        else State.AMBER
+        if each.days_left is not None and each.days_left <= amber_days
+        else State.CLEAR
+        for each, _, _ in known
+    ]
+    if not states:
         return Verdict(State.NO_DATA, now)
-    states = []
-    for drift in drifts:
-        moved = difference(drift.level_db, drift.reference_db)
-        if is_beyond(moved, Decimal(str(tolerance_db))):
-            states.append(State.RED)
-        elif drift.days_left is not None and drift.days_left <= amber_days:
-            states.append(State.AMBER)
-        else:
-            states.append(State.CLEAR)
     facts = {
         "tolerance_db": tolerance_db,
         "frequencies": [
             {
-                "frequency": drift.frequency,
-                "reference_db": drift.reference_db,
-                "level_db": drift.level_db,
-                "slope_db_day": round(drift.slope_db_day, 5),
-                "days_left": None if drift.days_left is None else round(drift.days_left, 1),
+                "frequency": each.name,
+                "reference_db": float(base),
+                "level_db": float(level),
+                "slope_db_day": None if each.per_month_db is None else round(each.per_month_db / 30, 5),
+                "days_left": None if each.days_left is None else round(each.days_left, 1),
             }
-            for drift in drifts
+            for each, level, base in known
         ],
     }
     return Verdict(worst(states), now, facts)

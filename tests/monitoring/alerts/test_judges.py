@@ -1,10 +1,12 @@
 """Each judge against facts whose verdict is known, limits included."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from monitoring.acoustics.drift import Frequency, frequency_of
 from monitoring.alerts.judges import checks, connection, presence, vitals
 from monitoring.alerts.judges.verdict import State
 
@@ -125,24 +127,34 @@ def test_overdue_counts_from_the_last_good_one() -> None:
     assert checks.calibration_overdue([], NOW, **limits).state == State.NO_DATA
 
 
+def drifting(level: str, per_day: float | None = None, *, tolerance: str = "2.0") -> Frequency:
+    """1 kHz against a baseline of 98.1 dB."""
+    moved = str(Decimal(level) - Decimal("98.1"))
+    told = {"level": level, "baseline": "98.1", "difference": moved, "per_day": per_day, "now": float(level)}
+    return frequency_of("1 kHz", told, Decimal(tolerance))
+
+
 def test_drift_says_in_how_many_days_the_tolerance_is_reached() -> None:
-    points = [(NOW - (20 - night) * DAY, 98.0 + 0.05 * night) for night in range(21)]
-    drift = checks.drift_of("1 kHz", points, tolerance_db=2.0)
-    assert drift is not None
-    assert drift.slope_db_day == pytest.approx(0.05)
-    # From the baseline of 98.1, the median of the first five: 0.9 dB are used up, 1.1 dB last 22 days.
-    assert drift.days_left == pytest.approx(22.0)
-    assert checks.sic_drift([drift], NOW, amber_days=30, tolerance_db=2.0).state == State.AMBER
-    assert checks.sic_drift([drift], NOW, amber_days=10, tolerance_db=2.0).state == State.CLEAR
-    assert checks.sic_drift([drift], NOW, amber_days=10, tolerance_db=0.8).state == State.RED
-    assert checks.drift_of("1 kHz", points[:2], tolerance_db=2.0) is None
-    assert checks.sic_drift([], NOW, amber_days=10, tolerance_db=2.0).state == State.NO_DATA
+    # 0.9 dB are used up, and at 0.05 dB a day 1.1 dB last 22 days.
+    verdict = checks.sic_drift([drifting("99.0", 0.05)], NOW, amber_days=30, tolerance_db=2.0)
+    assert verdict.state == State.AMBER
+    assert verdict.facts["frequencies"][0]["days_left"] == 22.0
+    assert verdict.facts["frequencies"][0]["slope_db_day"] == 0.05
+    assert (
+        checks.sic_drift([drifting("99.0", 0.05)], NOW, amber_days=10, tolerance_db=2.0).state == State.CLEAR
+    )
+    beyond = drifting("99.0", 0.05, tolerance="0.8")
+    assert checks.sic_drift([beyond], NOW, amber_days=10, tolerance_db=0.8).state == State.RED
+    # Exactly as far as the tolerance is within it.
+    within = drifting("99.0", tolerance="0.9")
+    assert checks.sic_drift([within], NOW, amber_days=10, tolerance_db=0.9).state == State.CLEAR
 
 
-def test_a_level_that_does_not_drift_has_no_last_day() -> None:
-    drift = checks.drift_of("1 kHz", [(NOW + day * DAY, 98.0) for day in range(10)], tolerance_db=1.0)
-    assert drift is not None
-    assert drift.days_left is None
+def test_a_drift_without_a_baseline_is_no_data() -> None:
+    unknown = frequency_of("1 kHz", {"level": "98.0"}, Decimal(1))
+    assert checks.sic_drift([unknown], NOW, amber_days=10, tolerance_db=1.0).state == State.NO_DATA
+    known = checks.sic_drift([unknown, drifting("99.0")], NOW, amber_days=10, tolerance_db=1.0)
+    assert (known.state, len(known.facts["frequencies"])) == (State.CLEAR, 1)
 
 
 @pytest.mark.parametrize(
