@@ -218,7 +218,9 @@ class RuleForm(forms.Form):
             name: cleaned[name]
             for name in self.fields
             if name not in {"name", "serials", "sites", "days", "start", "end", "holidays", "on_holidays"}
-            and cleaned.get(name) not in (None, "", False)
+            # 0 is a limit, and in Python equal to False.
+            and cleaned.get(name) not in (None, "")
+            and cleaned[name] is not False
         }
         if self.kind.kind == AlertKind.LEVEL:
             settings["hours"] = {

@@ -153,3 +153,19 @@ def test_a_rule_that_can_never_or_would_always_speak_says_so(
     form = RuleForm(kind, {"name": "Rule", **limits}, instruments=[], sites=[])
     told = str(form.errors)
     assert (refused in told) if refused else not form.errors
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "kept"),
+    [
+        ("offline", {"amber": "0", "red": "60"}, {"amber": 0.0, "red": 60.0}),
+        ("temperature", {"red": "0"}, {"red": 0.0}),
+        ("temperature", {"red": "60"}, {"red": 60.0}),
+    ],
+)
+def test_a_limit_of_zero_is_kept(
+    people: People, kind: str, limits: dict[str, str], kept: dict[str, float]
+) -> None:
+    form = RuleForm(kind, {"name": "Rule", **limits}, instruments=[], sites=[])
+    assert form.is_valid(), form.errors
+    assert {name: form.draft().settings.get(name) for name in kept} == kept
