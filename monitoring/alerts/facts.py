@@ -107,20 +107,23 @@ def _presence(version: AlertRuleVersion, present: InstrumentStatus, now: datetim
         AlertKind.NOT_MEASURING: presence_judges.not_measuring,
         AlertKind.NO_DATA: presence_judges.no_data,
     }[AlertKind(version.rule.kind)]
-    ends = []
-    for at, seconds in (
-        (present.level_at, present.level_seconds),
-        (present.latest_at, present.latest_seconds),
-    ):
-        if at is not None:
-            ends.append(at + timedelta(seconds=seconds or 0))
+    ends = [
+        (at + timedelta(seconds=seconds or 0), timedelta(seconds=seconds or 0))
+        for at, seconds in (
+            (present.level_at, present.level_seconds),
+            (present.latest_at, present.latest_seconds),
+        )
+        if at is not None
+    ]
+    data_until, period = max(ends, default=(None, timedelta(0)))
     facts = presence_judges.Presence(
         online=present.online,
         measuring=present.measuring,
         online_since=present.online_since_at,
         measuring_since=present.measuring_since_at,
         observed_at=present.observed_at,
-        data_until=max(ends, default=None),
+        data_until=data_until,
+        period=period,
         checking=bool(present.calibration_in_progress or present.sic_in_progress),
     )
     stale = timedelta(seconds=settings.POLL_STATUS_SECONDS) * STALE_AFTER_POLLS

@@ -18,6 +18,8 @@ class Presence:
     # When MyCirrus last told, and until when measurements are stored.
     observed_at: datetime | None = None
     data_until: datetime | None = None
+    # How long a measurement is: the next is there no sooner.
+    period: timedelta = timedelta(0)
     # A calibration or SIC under way: it measures nothing for a minute, by design.
     checking: bool = False
 
@@ -69,10 +71,9 @@ def no_data(
     """Online and measuring by its own word, and nothing arrives. It counts from when it last began to measure."""
     if _silent(presence, now, stale) or not presence.online or not presence.measuring:
         return Verdict(State.NO_DATA, now)
-    known = [
-        at for at in (presence.data_until, presence.online_since, presence.measuring_since) if at is not None
-    ]
-    if presence.data_until is None or not known:
+    if presence.data_until is None:
         # It never sent anything: what it measures may not be what is read.
         return Verdict(State.NO_DATA, now)
+    due = presence.data_until + presence.period
+    known = [at for at in (due, presence.online_since, presence.measuring_since) if at is not None]
     return for_too_long(max(known), now, amber, red, {"data_until": presence.data_until.isoformat()})

@@ -19,6 +19,17 @@ def seen(**fields: Any) -> presence.Presence:
     return presence.Presence(**{"observed_at": NOW - MINUTE, **fields})
 
 
+def test_data_are_missed_from_when_the_next_were_due() -> None:
+    """Of an hour's measurement the next is there an hour later, and nothing is missing until then."""
+    end = NOW - 61 * MINUTE
+    known = {"online": True, "measuring": True, "data_until": end}
+    limits: Any = {**LIMITS, "amber": 60 * MINUTE, "red": None}
+    assert presence.no_data(seen(**known), NOW, **limits).state == State.AMBER
+    hourly = presence.no_data(seen(**known, period=60 * MINUTE), NOW, **limits)
+    assert hourly.state == State.CLEAR
+    assert hourly.look_at == end + 120 * MINUTE
+
+
 @pytest.mark.parametrize(
     ("minutes", "state", "next_minutes"),
     [
