@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 
 from instruments.models import Deployment, Instrument
 from instruments.mycirrus.types import passed
@@ -16,6 +17,7 @@ from monitoring.alerts.judges import presence as presence_judges
 from monitoring.alerts.judges import vitals
 from monitoring.alerts.judges.verdict import State, Verdict
 from monitoring.alerts.kinds import CALIBRATION, HEALTH, KINDS, PRESENCE
+from monitoring.alerts.limits import periods_close
 from monitoring.alerts.rules import covers, minutes_of, versions_for
 from monitoring.alerts.watching import Case, case_judged
 from monitoring.checks import FREQUENCIES
@@ -205,6 +207,10 @@ def drift_verdict(levels: Mapping[str, Any], at: datetime, settings: Mapping[str
 def watch_judge(watch: AlertWatch, now: datetime) -> None:
     """Judge one subject again because its time has come."""
     kind = watch.rule.kind
+    if kind == AlertKind.LEVEL and watch.instrument is not None:
+        with transaction.atomic():
+            periods_close(watch, now)
+        return
     if watch.instrument is None or not KINDS[kind].of_instruments or kind not in INSTRUMENT_KINDS:
         AlertWatch.objects.filter(pk=watch.pk, due_at=watch.due_at).update(due_at=None)
         return

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from instruments.models import Deployment, Instrument
 from instruments.sites import deployment_of
-from monitoring.alerts.judges.levels import Limit, Row, explain, judge, possible
+from monitoring.alerts.judges.levels import Limit, Row, closes_at, explain, judge, possible
 from monitoring.alerts.judges.verdict import State, Verdict
 from monitoring.alerts.late import Stretch, late_levels_judge
 from monitoring.alerts.rules import covers, limit_of
@@ -40,6 +40,8 @@ TABLES: dict[str, type[SeriesRow]] = {
 USUAL_S = 60.0
 # A new rule, or one that waited for an instrument that was away, looks back no further.
 LOOK_BACK = timedelta(days=2)
+# So long after its end a fixed period is judged without a row from after it: what is under way has come by then.
+PATIENCE = timedelta(minutes=30)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -74,9 +76,7 @@ def levels_judge(
     rules = _rules_of(table, now)
     if not rules:
         return
-    place = deployment_of(instrument, now)
-    site_id = place.site_id if place is not None else None
-    zone = (place.site.zone if place is not None else None) or instrument.organisation.zone
+    place, site_id, zone = _stands(instrument, now)
     subject = f"i:{instrument.pk}"
     known = {
         watch.rule_id: watch for watch in AlertWatch.objects.filter(subject=subject, rule__in=list(rules))
@@ -85,12 +85,7 @@ def levels_judge(
     newest = max(starts)
     for rule_id, versions in rules.items():
         watch, covered = known.get(rule_id), [each for each in versions if covers(each, instrument, site_id)]
-        case = Case(
-            version=versions[-1],
-            subject=subject,
-            title=f"{versions[-1].rule.name}: {instrument.name or instrument.serial}",
-            instrument=instrument,
-        )
+        case = _case(versions[-1], instrument)
         if watch is not None and watch.incident_id is not None and versions[-1] not in covered:
             # What a rule is no longer about must not stay open for ever.
             case_judged(case, Verdict(State.CLEAR, now, {"uncovered": True}), now=now, known=watch)
@@ -106,7 +101,43 @@ def levels_judge(
             stretches = _stretches(covered, instrument, table, floor, mark, place)
             if stretches:
                 late_levels_judge(case, stretches, zone, now=now)
-        _judge(case, covered, table, watch, since, now, zone)
+        _judge(case, _stretches(covered, instrument, table, since, None, place), watch, since, now, zone)
+
+
+def periods_close(watch: AlertWatch, now: datetime) -> None:
+    """Judge the fixed period of a levels' rule whose end no row came to tell."""
+    instrument = watch.instrument
+    assert instrument is not None  # noqa: S101 - levels are an instrument's
+    AlertWatch.objects.filter(pk=watch.pk).update(due_at=None)
+    newest = AlertRuleVersion.objects.filter(rule=watch.rule_id).order_by("-number").first()
+    if newest is None or watch.judged_until is None:
+        return
+    table = limit_of(newest.settings).quantity.table
+    place, site_id, zone = _stands(instrument, now)
+    covered = [
+        each for each in _rules_of(table, now).get(watch.rule_id, []) if covers(each, instrument, site_id)
+    ]
+    if covered:
+        since, until = watch.judged_until, now - PATIENCE
+        stretches = _stretches(covered, instrument, table, since, None, place)
+        _judge(_case(covered[-1], instrument), stretches, watch, since, now, zone, until=until)
+
+
+def _stands(instrument: Instrument, now: datetime) -> tuple[Deployment | None, int | None, zoneinfo.ZoneInfo]:
+    """Where it stands now, and the zone of its hours."""
+    place = deployment_of(instrument, now)
+    if place is None:
+        return None, None, instrument.organisation.zone
+    return place, place.site_id, place.site.zone or instrument.organisation.zone
+
+
+def _case(version: AlertRuleVersion, instrument: Instrument) -> Case:
+    return Case(
+        version=version,
+        subject=f"i:{instrument.pk}",
+        title=f"{version.rule.name}: {instrument.name or instrument.serial}",
+        instrument=instrument,
+    )
 
 
 def _rules_of(table: str, now: datetime) -> dict[int, list[AlertRuleVersion]]:
@@ -130,7 +161,7 @@ def _stretches(
     table: str,
     after: datetime,
     until: datetime | None,
-    place: Deployment | None = None,
+    place: Deployment | None,
 ) -> list[Stretch]:
     """What each version has to judge past ``after``: from when it was made to when it ended.
 
@@ -138,32 +169,34 @@ def _stretches(
     """
     found = []
     for version in versions:
+        limit = limit_of(version.settings)
         begins = max(after, version.made_at)
+        first = begins - limit.reach
         if place is not None and version.sites and instrument.serial not in version.serials:
-            begins = max(begins, place.start_at)
+            begins, first = max(begins, place.start_at), max(first, place.start_at)
         ends = min(each for each in (until, version.ended_at, _NEVER) if each is not None)
         if begins < ends:
-            limit = limit_of(version.settings)
-            rows = rows_of(limit, instrument, begins - limit.reach, until)
+            rows = rows_of(limit, instrument, first, until)
             found.append(Stretch(version, limit, rows, begins, ends))
     return found
 
 
 def _judge(
     case: Case,
-    versions: Sequence[AlertRuleVersion],
-    table: str,
+    stretches: Iterable[Stretch],
     watch: AlertWatch | None,
     since: datetime,
     now: datetime,
     zone: zoneinfo.ZoneInfo,
+    *,
+    until: datetime | None = None,
 ) -> None:
-    """Judge what lies ahead of the mark, and move it."""
+    """Judge what lies ahead of the mark, and move it; ``until``: also what has ended by then without a row."""
     instrument = case.instrument
     assert instrument is not None  # noqa: S101 - levels are an instrument's
-    for stretch in _stretches(versions, instrument, table, since, None):
+    for stretch in stretches:
         limit, rows = stretch.limit, stretch.rows
-        if not rows or rows[-1].end <= since:
+        if not rows or (rows[-1].end <= since and until is None):
             continue
         mine = replace(case, version=stretch.version)
         if watch is None:
@@ -173,14 +206,19 @@ def _judge(
                 subject=mine.subject,
                 defaults={"instrument": instrument, "judged_until": since},
             )
-        for verdict, window in judge(limit, rows, zone, after=stretch.after):
+        reached = max(rows[-1].end, since)
+        for verdict, window in judge(limit, rows, zone, after=stretch.after, until=until):
             if verdict.at > stretch.until:
                 break
+            reached = max(reached, verdict.at)
             told = partial(_explained, limit, window, rows, now)
-            if case_judged(mine, verdict, now=now, known=watch, explain=told):
-                watch.refresh_from_db()
+            case_judged(mine, verdict, now=now, known=watch, explain=told)
         _flag(instrument, limit, [row for row in rows if row.end > since])
-        AlertWatch.objects.filter(pk=watch.pk).update(judged_until=rows[-1].end)
+        marked: dict[str, Any] = {"judged_until": reached}
+        closes = closes_at(limit, rows, zone)
+        if closes is not None and closes > reached:
+            marked["due_at"] = closes + PATIENCE
+        AlertWatch.objects.filter(pk=watch.pk).update(**marked)
 
 
 def _explained(limit: Limit, window: Any, rows: Sequence[Row], now: datetime) -> dict[str, Any]:

@@ -91,6 +91,9 @@ def case_judged(
             watch.delete()
         else:
             watch.save(update_fields=["standing", "due_at", "incident"])
+        if known is not None:
+            # Whoever judges many in a row goes on from here.
+            known.standing, known.due_at, known.incident = watch.standing, watch.due_at, watch.incident
         return steps
 
 

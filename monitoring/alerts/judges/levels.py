@@ -1,5 +1,6 @@
 """Levels against limits: over fixed periods, rolling, or as recorded (R1, R2, R5, R9, R19). Pure: no ORM, no clock."""
 
+import copy
 import math
 import zoneinfo
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 from monitoring.acoustics.levels import coverage
 from monitoring.alerts.hours import Hours
 from monitoring.alerts.judges.metrics import METRICS, Means, Metric
-from monitoring.alerts.judges.verdict import State, Verdict, over
+from monitoring.alerts.judges.verdict import State, Verdict, over, worst
 
 # How many points a mail's chart is drawn from.
 CHART_POINTS = 60
@@ -39,6 +40,13 @@ class Row(NamedTuple):
         """Where it ends."""
         return self.start + timedelta(seconds=self.seconds)
 
+    def cut(self, at: datetime) -> "tuple[Row, Row]":
+        """What of it lies before ``at``, and from there on; a mean is taken to hold throughout."""
+        return (
+            self._replace(seconds=(at - self.start).total_seconds()),
+            self._replace(start=at, seconds=(self.end - at).total_seconds()),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -62,7 +70,8 @@ class Limit:
     @property
     def reach(self) -> timedelta:
         """How far before an instant the rows are needed that judge it."""
-        forming = timedelta(days=1, hours=1) if self.over == Over.HOURS else self.period
+        # A period, and the interval that reaches into it from before.
+        forming = timedelta(days=1, hours=1) if self.over == Over.HOURS else 2 * self.period
         return self.minimum + (timedelta(0) if self.over == Over.RECORDED else forming)
 
 
@@ -79,6 +88,12 @@ class Sums:
         if row.value is not None:
             self.total += sign * row.seconds * (10 ** (row.value / 10) if self.energy else row.value)
             self.seconds += sign * row.seconds
+
+    def plus(self, row: Row) -> "Sums":
+        """These and one more; these stay as they are."""
+        sums = copy.copy(self)
+        sums.add(row)
+        return sums
 
     def value(self) -> float | None:
         """R1 for levels, the time-weighted mean for the rest (R4)."""
@@ -120,20 +135,26 @@ def possible(metric: Metric, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]
 
 
 def judge(
-    limit: Limit, rows: Sequence[Row], zone: zoneinfo.ZoneInfo, *, after: datetime | None = None
+    limit: Limit,
+    rows: Sequence[Row],
+    zone: zoneinfo.ZoneInfo,
+    *,
+    after: datetime | None = None,
+    until: datetime | None = None,
 ) -> Iterator[tuple[Verdict, Window]]:
     """A verdict for each instant past ``after`` at which one can be given, oldest first.
 
     ``rows``: oldest first, from at least ``limit.reach`` before ``after``. Outside its hours a limit does not hold:
-    that is clear. A value whose coverage is too small is no data.
+    that is clear. A value whose coverage is too small is no data, and so is one recorded over longer than the limit's
+    period: nobody knows how it was spread. A fixed period ends with the rows, or without any more at ``until``.
     """
     rows, _ = possible(limit.quantity, rows)
-    found = {
-        Over.RECORDED: _recorded,
-        Over.ROLLING: _rolling,
-        Over.FIXED: _fixed,
-        Over.HOURS: _fixed,
-    }[limit.over](limit, rows, zone)
+    if limit.over == Over.RECORDED:
+        found = _recorded(limit, rows, zone)
+    elif limit.over == Over.ROLLING:
+        found = _rolling(limit, rows, zone)
+    else:
+        found = _fixed(limit, rows, zone, until)
     for verdict, window in found:
         if after is None or verdict.at > after:
             yield verdict, window
@@ -200,7 +221,11 @@ def _rolling(limit: Limit, rows: Sequence[Row], zone: zoneinfo.ZoneInfo) -> Iter
             for index in range(first, len(held)):
                 if held[index]:
                     sums.add(rows[index])
-        window = Window(start, row.end, sums.value(), sums.seconds)
+        seen = sums
+        if 0 < first < len(held) and held[first - 1] and rows[first - 1].end > start:
+            # It reaches into the window, and counts by the part that does.
+            seen = sums.plus(rows[first - 1].cut(start)[1])
+        window = Window(start, row.end, seen.value(), seen.seconds)
         if window.coverage_pct < limit.coverage_pct:
             yield Verdict(State.NO_DATA, row.end), window
             continue
@@ -221,37 +246,53 @@ def _block(limit: Limit, at: datetime, zone: zoneinfo.ZoneInfo) -> tuple[datetim
     return begin, min(begin + limit.period, end)
 
 
-def _fixed(limit: Limit, rows: Sequence[Row], zone: zoneinfo.ZoneInfo) -> Iterator[tuple[Verdict, Window]]:
+def closes_at(limit: Limit, rows: Sequence[Row], zone: zoneinfo.ZoneInfo) -> datetime | None:
+    """When the fixed period ends that the last of ``rows`` left open; None where it left none."""
+    if limit.over in (Over.RECORDED, Over.ROLLING) or not rows:
+        return None
+    block = _block(limit, rows[-1].start, zone)
+    return block[1] if block is not None and rows[-1].end < block[1] else None
+
+
+def _fixed(
+    limit: Limit, rows: Sequence[Row], zone: zoneinfo.ZoneInfo, until: datetime | None
+) -> Iterator[tuple[Verdict, Window]]:
     block: tuple[datetime, datetime] | None = None
     sums = Sums(limit.quantity.means)
-    told_early = State.CLEAR
+    told_early = State.NO_DATA
 
     def ended() -> tuple[Verdict, Window]:
         assert block is not None  # noqa: S101 - asked for only where there is one
         window = Window(block[0], block[1], sums.value(), sums.seconds)
-        if told_early != State.CLEAR:
-            # Over by what was measured alone: no gap can undo it.
-            return Verdict(told_early, window.end), window
-        if window.coverage_pct < limit.coverage_pct:
-            return Verdict(State.NO_DATA, window.end), window
-        return Verdict(over(window.value, limit.amber, limit.red), window.end), window
+        state = State.NO_DATA
+        if window.coverage_pct >= limit.coverage_pct:
+            state = over(window.value, limit.amber, limit.red)
+        # What was over by what was measured alone no gap can undo.
+        return Verdict(worst([state, told_early]), window.end), window
 
-    for row in rows:
+    waiting = list(reversed(rows))
+    while waiting:
+        row = waiting.pop()
         if block is not None and row.start >= block[1]:
             yield ended()
             block = None
         if block is None or not block[0] <= row.start < block[1]:
             block = _block(limit, row.start, zone)
-            sums, told_early = Sums(limit.quantity.means), State.CLEAR
+            sums, told_early = Sums(limit.quantity.means), State.NO_DATA
             if block is None:
                 yield _outside(row)
                 continue
+        period_s = (block[1] - block[0]).total_seconds()
+        if row.seconds > period_s:
+            row = row._replace(value=None)
+        if row.end > block[1]:
+            row, rest = row.cut(block[1])
+            waiting.append(rest)
         sums.add(row)
         if row.end >= block[1]:
             yield ended()
             block = None
             continue
-        period_s = (block[1] - block[0]).total_seconds()
         for state, threshold in ((State.RED, limit.red), (State.AMBER, limit.amber)):
             if state.severity > told_early.severity and sums.lost(threshold, period_s):
                 told_early = state
@@ -260,15 +301,15 @@ def _fixed(limit: Limit, rows: Sequence[Row], zone: zoneinfo.ZoneInfo) -> Iterat
                     Window(block[0], block[1], sums.value(), sums.seconds, early=True),
                 )
                 break
+    if block is not None and until is not None and block[1] <= until:
+        yield ended()
 
 
 def explain(limit: Limit, window: Window, rows: Sequence[Row]) -> dict[str, Any]:
     """The numbers behind a verdict, for the record: value, formula, intervals used, coverage, and points to draw."""
     metric = limit.quantity
     rows, bad = possible(metric, rows)
-    inside = [
-        row for row in rows if window.start <= row.start and row.end <= window.end + timedelta(seconds=1)
-    ]
+    inside = [row for row in rows if row.start < window.end and row.end > window.start]
     used = [row for row in inside if row.value is not None]
     drawn = [row for row in rows if row.start >= window.end - max(limit.reach, timedelta(hours=1))]
     every = max(1, math.ceil(len(drawn) / CHART_POINTS))

@@ -8,7 +8,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from instruments.models import Instrument
+from instruments.models import Deployment, Instrument, Site
 from instruments.mycirrus import NoiseMeasurement as NoiseRow
 from monitoring.alerts.rules import Draft, rule_save
 from monitoring.models import AlertKind, AlertRule, Incident, IncidentChange, Maintenance, Severity
@@ -197,3 +197,43 @@ def test_in_whatever_order_they_come_each_exceedance_is_one_incident_at_most(
             assert end <= start + timedelta(0), spans
         transaction.set_rollback(True)
     story.clock.shift(-HOUR)
+
+
+def test_the_last_period_of_a_monitor_that_was_switched_off_is_judged(
+    story: Story, instrument: Instrument
+) -> None:
+    """It measures 50 of 60 minutes and is taken down: nothing comes any more that would end the hour."""
+    story.asks(story.people.alice)
+    limited(story, over="fixed", period_min=60, red=65.0)
+    hour = story.now
+    story.levels(instrument, *[65.5] * 50)
+    story.passes(39 * MINUTE)
+    assert story.heard() == []
+    story.passes(2 * MINUTE)
+    assert story.heard() == [("alice", "Red. Opened.")]
+    incident = Incident.objects.get()
+    assert incident.opened_at == hour + HOUR
+    # What it had not sent yet comes after all, and is the same exceedance.
+    comes(story, instrument, hour + 50 * MINUTE, *[66.0] * 5)
+    story.passes(HOUR)
+    assert story.heard() == []
+    assert Incident.objects.count() == 1
+
+
+def test_a_rule_of_a_site_leaves_what_was_measured_elsewhere_alone(
+    story: Story, instrument: Instrument
+) -> None:
+    story.asks(story.people.alice)
+    quay = Site.objects.create(organisation=story.owner, name="Quay")
+    for over in ("recorded", "fixed", "rolling"):
+        settings = {"metric": "LAeq", "over": over, "period_min": 60, "red": 65.0, "coverage_pct": 10}
+        draft = Draft(AlertKind.LEVEL, over, settings, sites=[quay.pk])
+        rule_save(draft=draft, rule=None, actor=None, now=story.now)
+    # Loud at another place until half past, then moved to the quay, where it is quiet.
+    story.levels(instrument, *[80.0] * 30)
+    Deployment.objects.create(organisation=story.owner, instrument=instrument, site=quay, start_at=story.now)
+    story.levels(instrument, *[50.0] * 31)
+    story.passes(2 * HOUR)
+    assert not Incident.objects.exists()
+    story.levels(instrument, 80.0)
+    assert Incident.objects.exists()

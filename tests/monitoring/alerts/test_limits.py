@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitoring.acoustics.levels import energy_mean
 from monitoring.alerts.hours import Hours, OnHolidays, quiet_until
-from monitoring.alerts.judges.levels import Limit, Over, Row, explain, judge
+from monitoring.alerts.judges.levels import Limit, Over, Row, closes_at, explain, judge
 from monitoring.alerts.judges.sense import nonsense
 from monitoring.alerts.judges.verdict import State
 
@@ -51,6 +51,54 @@ def test_a_limit_that_is_lost_is_told_before_the_hour_ends() -> None:
         (State.RED, 2),
         (State.RED, 60),
     ]
+
+
+def test_what_was_told_early_hides_nothing_worse() -> None:
+    """50 of 60 minutes at 70.5: amber is lost early, and at the end the mean of what was measured is over red."""
+    limit = Limit("LAeq", Over.FIXED, HOUR, amber=65.0, red=70.0)
+    told = judged(limit, minutes(*[70.5] * 50, *[None] * 10))
+    assert [state for state, _, _ in told] == [State.AMBER, State.RED]
+    assert told[-1] == (State.RED, 60, 70.5)
+
+
+def by(minutes_each: int, *levels: float | None) -> list[Row]:
+    return [
+        Row(DAY + 8 * HOUR + minutes_each * place * MINUTE, 60.0 * minutes_each, level)
+        for place, level in enumerate(levels)
+    ]
+
+
+def test_intervals_that_do_not_fit_the_period_count_by_the_part_that_does() -> None:
+    """Ten minutes at 60 and five at 90 are 85.24 dB over the quarter of an hour (R1)."""
+    fixed = Limit("LAeq", Over.FIXED, 15 * MINUTE, red=85.0)
+    assert judged(fixed, by(10, 60.0, 90.0, 60.0)) == [
+        (State.RED, 15, 85.24),
+        (State.RED, 20, 90.0),
+        (State.RED, 30, 85.24),
+    ]
+    rolling = Limit("LAeq", Over.ROLLING, 15 * MINUTE, red=86.0)
+    told = judged(rolling, by(10, 60.0, 90.0, 60.0))
+    assert told == [(State.NO_DATA, 10, 60.0), (State.RED, 20, 88.24), (State.CLEAR, 30, 85.24)]
+    rows = by(10, 60.0, 90.0)
+    window = list(judge(rolling, rows, LONDON))[-1][1]
+    assert explain(rolling, window, rows)["intervals"] == 2
+
+
+@pytest.mark.parametrize("over", [Over.FIXED, Over.ROLLING])
+def test_a_mean_over_longer_than_the_period_says_nothing_of_it(over: Over) -> None:
+    told = judged(Limit("LAeq", over, 5 * MINUTE, red=60.0), by(15, 90.0, 90.0))
+    assert {state for state, _, _ in told} == {State.NO_DATA}
+
+
+def test_a_period_ends_without_a_row_to_say_so() -> None:
+    limit, rows = Limit("LAeq", Over.FIXED, HOUR, red=60.0), minutes(*[70.0] * 50)
+    assert judged(limit, rows)[-1][0] == State.RED
+    quiet = minutes(*[50.0] * 50)
+    assert judged(limit, quiet) == []
+    assert judged(limit, quiet, until=DAY + 9 * HOUR) == [(State.CLEAR, 60, 50.0)]
+    assert judged(limit, quiet, until=DAY + 9 * HOUR - MINUTE) == []
+    assert closes_at(limit, quiet, LONDON) == DAY + 9 * HOUR
+    assert closes_at(limit, minutes(*[50.0] * 60), LONDON) is None
 
 
 def test_a_value_with_too_little_coverage_is_no_data() -> None:
