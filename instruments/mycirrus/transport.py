@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from . import errors
 from .answer import Answer, failure_of, retry_after_of
-from .wire import KeptConnections, deadline, environment
+from .wire import KeptConnections, UnfollowingSession, deadline, environment
 
 MEGABYTE = 1024 * 1024
 _KEPT_BODY = 4000
@@ -109,7 +109,7 @@ class Transport:
         self._timeout = timeout
         self._total = total
         self._size_cap = size_cap
-        self._session = requests.Session()
+        self._session = UnfollowingSession()
         self._session.auth = key
         self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
         # What the environment says of proxies and certificates is looked up once: it costs as much as the request.

@@ -114,6 +114,13 @@ def _kept(process: int) -> DeadlineAdapter:
     return DeadlineAdapter(pool_maxsize=_MOST_KEPT)
 
 
+class UnfollowingSession(requests.Session):
+    """Sees no redirect as one: `allow_redirects=False` still has requests read all of its body, however long it is."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 class KeptConnections(BaseAdapter):
     """Reads go over connections that outlive their client: a connection is the host's and no key's.
 

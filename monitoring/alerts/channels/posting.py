@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from http import HTTPStatus
 from http.client import responses as PHRASES
 from urllib.parse import SplitResult, urlsplit
@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from cirrusweb.log import redact
 from instruments.mycirrus.answer import failure_of, retry_after_of
-from instruments.mycirrus.wire import DeadlineAdapter, deadline, environment
+from instruments.mycirrus.wire import DeadlineAdapter, UnfollowingSession, deadline, environment
 from monitoring.alerts.channels.sending import NotSent, Refused
 
 CONNECT_SECONDS = 4.0
@@ -75,7 +75,7 @@ def post(address: str, *, body: bytes, headers: Mapping[str, str]) -> str:
     base = f"{parts.scheme}://{parts.hostname}"
     until = time.monotonic() + TOTAL_SECONDS
     failure: Exception | None = None
-    with closing(requests.Session()) as session:
+    with UnfollowingSession() as session:
         # Without .netrc, whose passwords are the operator's; proxies and certificates as the environment says.
         session.trust_env, session.proxies, session.verify = False, *environment(base)
         session.headers["User-Agent"] = "Cirrusweb"
@@ -87,8 +87,9 @@ def post(address: str, *, body: bytes, headers: Mapping[str, str]) -> str:
                 else _GuardedAdapter(is_https_proto=scheme == "https://"),  # type: ignore[call-arg]
             )
         try:
-            with deadline(until):
-                response = session.post(
+            with (
+                deadline(until),
+                session.post(
                     address,
                     data=body,
                     headers=dict(headers),
@@ -96,7 +97,8 @@ def post(address: str, *, body: bytes, headers: Mapping[str, str]) -> str:
                     stream=True,
                     # One that led into a private network would be followed there; and a 307 repeats the message.
                     allow_redirects=False,
-                )
+                ) as response,
+            ):
                 told = _told(response, address)
         except InvalidIPAddress:
             failure = Refused(private_words())

@@ -41,6 +41,16 @@ class Reply:
     write: Callable[[socket.socket], None] | None = None
 
 
+def endless(connection: socket.socket, head: bytes, hung_up: threading.Event) -> None:
+    """An answer far longer than anybody should read, sent until the client hangs up, which ``hung_up`` tells."""
+    try:
+        connection.sendall(head)
+        for _ in range(1000):
+            connection.sendall(b"x" * 100_000)
+    except OSError:
+        hung_up.set()
+
+
 class Served(ThreadingHTTPServer):
     """Answers with the replies in turn, the last of them for ever, and remembers what was asked."""
 

@@ -20,7 +20,7 @@ from instruments.mycirrus import (
     UnexpectedResponse,
 )
 
-from .served import KEY, Reply, Served
+from .served import KEY, Reply, Served, endless
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -211,6 +211,15 @@ def test_the_key_does_not_travel_with_a_redirect(served: Served, client: Client,
     finally:
         other.shutdown()
         other.server_close()
+
+
+def test_the_body_of_a_redirect_is_not_read_to_its_end(served: Served, client: Client) -> None:
+    hung_up = threading.Event()
+    head = b"HTTP/1.1 302 Found\r\nLocation: /v1/elsewhere\r\n\r\n"
+    served.say(Reply(write=lambda connection: endless(connection, head, hung_up)))
+    with pytest.raises(UnexpectedResponse, match="302"):
+        client.instruments()
+    assert hung_up.wait(5)
 
 
 def test_a_cut_audio_stream_raises(served: Served, client: Client) -> None:

@@ -3,7 +3,9 @@
 import ipaddress
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from urllib3.util.connection import HAS_IPV6
 
 from monitoring.alerts.channels.posting import address_check, post, private_words
 from monitoring.alerts.channels.sending import NotSent, Refused
+from tests.instruments.mycirrus.served import Reply, Served, endless
 from tests.monitoring.alerts.chatserver import PLAIN, SERVICES, ChatServer, chat_server
 
 NAME = "hooks.noise-channel.example"
@@ -234,6 +237,22 @@ def test_a_redirect_into_a_private_network_is_not_followed(
             send(f"https://{NAME}:{secure.server_address[1]}{PATH}")
         assert inside.connections == 0
     assert len(secure.asked) == 1
+
+
+@pytest.mark.parametrize("status", [200, 302, 500])
+def test_an_answer_without_an_end_is_not_read_to_it(settings: Any, status: int) -> None:
+    settings.CHANNEL_PRIVATE_ADDRESSES = True
+    hung_up, server = threading.Event(), Served()
+    head = f"HTTP/1.1 {status} Said\r\nContent-Type: text/plain\r\nLocation: /elsewhere\r\n\r\n".encode()
+    server.say(Reply(write=lambda connection: endless(connection, head, hung_up)))
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    try:
+        with suppress(NotSent, Refused):
+            send(f"{server.url}/hook")
+        assert hung_up.wait(5)
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_nothing_of_the_operator_goes_along(
