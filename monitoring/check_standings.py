@@ -20,6 +20,8 @@ from monitoring.models import Calibration, CheckStanding, SicBaseline, SystemInt
 TREND_OF = 90
 _LEVELS = tuple(name for _words, name in FREQUENCIES)
 _DAY_S = 86_400
+# What the columns hold, in dB; a check itself keeps whatever came.
+_FARTHEST = 9999.999
 
 
 def standing_refresh(*, instrument: Instrument) -> CheckStanding:
@@ -36,7 +38,7 @@ def standing_refresh(*, instrument: Instrument) -> CheckStanding:
         "good_before_at": next((each.at for each in calibrations[1:] if passed(each.status)), None),
         "level_db": _decimal(last.level_db) if last else None,
         "offset_db": _decimal(last.offset_db) if last else None,
-        "step_db": calibration_step(last.offset_db, before.offset_db) if last and before else None,
+        "step_db": _decimal(calibration_step(last.offset_db, before.offset_db)) if last and before else None,
         "updated_at": timezone.now(),
         **_sics(instrument, good.at if good else None),
     }
@@ -62,8 +64,8 @@ def _sics(instrument: Instrument, since: datetime | None) -> dict[str, Any]:
         "sic_status": last.status if last else "",
         "sic_passed": decided.passed if decided else None,
         "sic_failed_at": failed.at if failed else None,
-        "sic_difference_db": max(moved, key=abs, default=None),
-        "sic_year_db": Decimal(f"{min(max(ahead), 9999):.3f}") if ahead else None,
+        "sic_difference_db": _decimal(max(moved, key=abs, default=None)),
+        "sic_year_db": _decimal(max(ahead, default=None)),
         "sic": {
             "source": "set" if chosen else "median",
             "of": len(first),
@@ -100,7 +102,7 @@ def _frequency(
     base = getattr(chosen, name) if chosen else drift.baseline(levels)
     end = newest[0].at if newest else None
     points = [
-        ((each.at - end).total_seconds() / _DAY_S, float(getattr(each, name)))
+        ((each.at - end).total_seconds() / _DAY_S, float(_within(getattr(each, name))))
         for each in newest
         if end is not None and getattr(each, name) is not None
     ]
@@ -116,9 +118,15 @@ def _frequency(
     }
 
 
-def _decimal(value: float | None) -> Decimal | None:
-    """As the instrument wrote it, to the thousandth that the columns hold."""
-    return None if value is None else round(Decimal(str(value)), 3).normalize() + Decimal("0")
+def _within(value: float | Decimal) -> float | Decimal:
+    return max(-_FARTHEST, min(value, _FARTHEST))
+
+
+def _decimal(value: float | Decimal | None) -> Decimal | None:
+    """As the instrument wrote it, to the thousandth and as far as the columns hold."""
+    if value is None:
+        return None
+    return round(Decimal(str(_within(value))), 3).normalize() + Decimal("0")
 
 
 def sic_baseline_set(

@@ -41,7 +41,8 @@ def day_text(energies: Mapping[datetime, tuple[float, float]], newest_at: dateti
     for number in range(QUARTERS - 1, -1, -1):
         energy, valid_s = energies.get(last - number * QUARTER, (0.0, 0.0))
         level = level_of(energy, valid_s)
-        told.append("" if level is None else str(round(level * 10)))
+        # Four characters each at the most: the column holds no more, and no instrument can measure more.
+        told.append("" if level is None else str(round(min(max(level, -99.9), 999.9) * 10)))
     return ",".join(told).lstrip(",")
 
 

@@ -13,6 +13,7 @@ from instruments.models import Instrument
 from instruments.tenancy import active_organisation_id
 from monitoring.acoustics.levels import coverage, energy_mean, level_of
 from monitoring.models import NoiseMeasurement, NoiseRollup
+from monitoring.sync.rollups import weighed
 
 MOST_POINTS = 1500
 # Bucket lengths in seconds: the first from measurements, the others are the rollups.
@@ -118,11 +119,8 @@ def _buckets(
     started = '"start_at"'
     index = f"{epoch_sql(started)} / {int(bucket_s)}"
     if bucket_s in _FROM_ROWS:
-        seconds = f'COALESCE("duration_s", {float(usual_s)})'
         sql = f"""
-            SELECT {index} AS bucket,
-                   SUM(CASE WHEN "LAeq" IS NULL THEN 0 ELSE {seconds} * POWER(10, "LAeq" / 10) END),
-                   SUM(CASE WHEN "LAeq" IS NULL THEN 0 ELSE {seconds} END),
+            SELECT {index} AS bucket, {weighed(usual_s)},
                    MIN("LAeq"), MAX("LAeq"), MAX("LAFMax"), MAX("LCPeak"), COUNT(*)
             FROM "{NoiseMeasurement._meta.db_table}" WHERE {where} GROUP BY bucket
         """  # noqa: S608 - every name is ours, every value is a parameter

@@ -10,6 +10,7 @@ from monitoring.models import NoiseMeasurement, NoiseRollup
 
 _COLUMNS = '"energy", "valid_s", "count", "LAeq_min", "LAeq_max", "LAFMax", "LCPeak"'
 _UPDATES = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", "))
+_OF_ROWS = 'COUNT(*), MIN("LAeq"), MAX("LAeq"), MAX("LAFMax"), MAX("LCPeak")'
 # Sums of sums, least of least: a bucket of buckets holds exactly what its measurements do.
 _OF_BUCKETS = (
     'SUM("energy"), SUM("valid_s"), SUM("count"), '
@@ -17,12 +18,14 @@ _OF_BUCKETS = (
 )
 
 
-def _of_rows(usual_s: float) -> str:
+def weighed(usual_s: float) -> str:
+    """Energy and valid seconds of measurements, for a SELECT; ``usual_s`` is for those that do not say their length."""
     seconds = f'COALESCE("duration_s", {float(usual_s)})'
+    # What no instrument can have measured is stored as it came, and 10^(L/10) of it may be more than a number holds.
+    level = 'CASE WHEN "LAeq" > 1000 THEN 1000 WHEN "LAeq" < -1000 THEN -1000 ELSE "LAeq" END'
     return f"""
-        SUM(CASE WHEN "LAeq" IS NULL THEN 0 ELSE {seconds} * POWER(10, "LAeq" / 10) END),
-        SUM(CASE WHEN "LAeq" IS NULL THEN 0 ELSE {seconds} END),
-        COUNT(*), MIN("LAeq"), MAX("LAeq"), MAX("LAFMax"), MAX("LCPeak")
+        SUM(CASE WHEN "LAeq" IS NULL THEN 0 ELSE {seconds} * POWER(10, ({level}) / 10) END),
+        SUM(CASE WHEN "LAeq" IS NULL THEN 0 ELSE {seconds} END)
     """
 
 
@@ -48,7 +51,7 @@ def noise_rollups_refresh(
     ``usual_s`` stands for the length of a measurement whose own MyCirrus did not give.
     """
     rolled = NoiseRollup._meta.db_table
-    source, sums, within = NoiseMeasurement._meta.db_table, _of_rows(usual_s), ""
+    source, sums, within = NoiseMeasurement._meta.db_table, f"{weighed(usual_s)}, {_OF_ROWS}", ""
     with connection.cursor() as cursor:
         # Shortest first: only these read the measurements, each longer bucket is summed from those before it.
         for bucket_s in sorted(NoiseRollup.Bucket.values):

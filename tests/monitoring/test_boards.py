@@ -69,6 +69,21 @@ def checked(instrument: Instrument, levels: list[float], *, passed: bool = True)
         standing_refresh(instrument=instrument)
 
 
+@pytest.mark.parametrize("wild", [12345.678, -32768.0, 1e300])
+def test_a_number_that_is_too_large_for_the_board_is_no_reason_to_store_nothing(
+    people: People, wild: float
+) -> None:
+    meter, other = (make_instrument(people.organisation, serial=serial) for serial in ("QT1", "QT2"))
+    calibrated(meter, -wild, wild)
+    checked(other, [98.0] * 15 + [-wild, wild] * 10 + [wild])
+    with organisation_scope(people.organisation.pk):
+        calibrated_to = CheckStanding.objects.get(instrument=meter)
+        heard = CheckStanding.objects.get(instrument=other)
+    farthest = Decimal("9999.999") if wild > 0 else Decimal("-9999.999")
+    assert (calibrated_to.offset_db, calibrated_to.step_db) == (farthest, farthest)
+    assert abs(heard.sic_difference_db or 0) > 9000
+
+
 def rows_of(people: People, kind: str, **held: Any) -> dict[str, str]:
     """The state of each row by its serial, in the board's order."""
     with organisation_scope(people.organisation.pk):

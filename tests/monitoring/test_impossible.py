@@ -14,6 +14,7 @@ from instruments.mycirrus import NOISE_VALUES
 from instruments.mycirrus import NoiseMeasurement as NoiseRow
 from instruments.tenancy import organisation_scope
 from monitoring.alerts.judges.metrics import METRICS
+from monitoring.charts.series import level_series
 from monitoring.flags import flagged
 from monitoring.models import ImpossibleRow, NoiseMeasurement
 from monitoring.possible import BOUNDS, impossible_of, is_impossible
@@ -128,3 +129,23 @@ def test_listing_costs_the_same_for_any_fleet(
         comes(make_instrument(people.organisation, f"QT10{number:04}"), {"LCPeak": 250.0})
     with organisation_scope(people.organisation.pk), django_assert_num_queries(2):
         assert len([each.instrument.name for each in flagged()]) == many
+
+
+@pytest.mark.parametrize("sentinel", [9999.0, 32767.0, -9999.0, -32768.0, 1e300])
+def test_a_sentinel_is_no_reason_to_store_nothing(unit: Instrument, sentinel: float) -> None:
+    """Once, and all day long: 10^(L/10) of it is more than a number holds, or less."""
+    comes(unit, {"LAeq": 55.0}, {"LAeq": sentinel}, {"LAeq": 56.0})
+    day = [{"LAeq": sentinel}] * 1500
+    comes(unit, *day)
+    with organisation_scope(unit.organisation_id):
+        assert NoiseMeasurement.objects.filter(LAeq=sentinel).count() == 1500
+        assert ImpossibleRow.objects.filter(instrument=unit, table="noise").count() == 1500
+        series = level_series(
+            instrument=unit,
+            start=START,
+            end=START + timedelta(hours=2),
+            period_s=60.0,
+            now=START + timedelta(days=2),
+        )
+    assert series.count == 120
+    assert series.LAeq_min[0] == sentinel
