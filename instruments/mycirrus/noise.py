@@ -31,6 +31,7 @@ _PLAIN: dict[str, str | None] = {
     **dict.fromkeys(("period", "type", "id", "values", "bands", "blocks", "weighting", "sampleduration")),
 }
 _INSTANTS = re.compile(r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)+", re.ASCII)
+_NOTHING, _LONGEST = timedelta(0), timedelta(days=1)
 _NEVER = "0002"  # .NET's "never" is year 1
 
 Column = Sequence[Any]
@@ -100,12 +101,12 @@ class NoiseTable(Sequence[NoiseMeasurement]):
     def covered(self, usual: timedelta) -> tuple[list[tuple[datetime, datetime]], timedelta]:
         """From when to when was measured, rows without a gap between them as one; and the longest single row.
 
-        ``usual`` is the length of a row that says none.
+        ``usual`` is the length of a row that says none, or one that is longer than MyCirrus' longest period.
         """
         ends = [
             end
-            if end is not None and end > start
-            else start + (timedelta(seconds=length) if length else usual)
+            if end is not None and _NOTHING < end - start <= _LONGEST
+            else start + (timedelta(seconds=length) if length and 0 < length <= 86_400 else usual)
             for start, end, length in zip(self.starts, self.ends, self.durations, strict=True)
         ]
         if not ends:

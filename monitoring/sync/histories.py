@@ -75,12 +75,11 @@ class History:
 
 def span_of(row: Any, usual: timedelta) -> tuple[datetime, datetime]:
     """From when to when ``row`` measured."""
-    start = started(row)
-    end = getattr(row, "end_at", None)
-    if end is None or end <= start:
-        seconds = getattr(row, "duration_s", None) or getattr(row, "period_s", None)
-        end = start + (timedelta(seconds=seconds) if seconds else usual)
-    return start, end
+    start, end = started(row), getattr(row, "end_at", None)
+    if end is not None and timedelta(0) < end - start <= ingest.DAY:
+        return start, end
+    seconds = _seconds(row)
+    return start, start + (usual if seconds is None else timedelta(seconds=seconds))
 
 
 def covered(rows: Sequence[Any], usual: timedelta) -> tuple[Sequence[Span], timedelta]:
@@ -93,8 +92,9 @@ def covered(rows: Sequence[Any], usual: timedelta) -> tuple[Sequence[Span], time
 
 def started(row: Any) -> datetime:
     """When ``row`` happened: the API says `startTime` for some and `time` for others."""
-    at: datetime = row.start_at if hasattr(row, "start_at") else row.at
-    return at
+    at: datetime | None = row.start_at if hasattr(row, "start_at") else row.at
+    # A recording may say no more than when it was triggered.
+    return at or row.trigger_start_at
 
 
 # The tables, beside noise, whose values can be limited: monitoring.alerts.judges.metrics.
@@ -151,7 +151,7 @@ def _samples(
 
 
 def _seconds(row: Any) -> float | None:
-    return getattr(row, "duration_s", None) or getattr(row, "period_s", None)
+    return ingest.believable(getattr(row, "duration_s", None) or getattr(row, "period_s", None))
 
 
 def _pm(row: Any) -> dict[str, float | None]:
@@ -174,7 +174,7 @@ def _bands(bands: str) -> Store:
                     "instrument_id": instrument.pk,
                     "bands": bands,
                     "start_at": row.start_at,
-                    "duration_s": row.duration_s,
+                    "duration_s": _seconds(row),
                     "levels": dict(row.bands),
                 }
                 for row in rows
@@ -234,7 +234,7 @@ def _event(row: Any) -> dict[str, Any]:
 def _recording(row: Any) -> dict[str, Any]:
     return {
         "remote_id": row.id[:200],
-        "start_at": row.start_at or row.trigger_start_at,
+        "start_at": started(row),
         "end_at": row.end_at,
         "trigger_name": row.trigger_name[:100],
     }

@@ -43,6 +43,11 @@ def whole_second(at: datetime) -> datetime:
     return at.replace(microsecond=0)
 
 
+def believable(seconds: float | None) -> float | None:
+    """The length that a row says, None where no measurement is as long: MyCirrus knows no period above a day."""
+    return seconds if seconds is not None and 0 < seconds <= DAY.total_seconds() else None
+
+
 def present_of(instrument: Instrument, now: datetime) -> InstrumentStatus:
     """The instrument's present row, made where it is missing."""
     present, _ = InstrumentStatus.objects.get_or_create(
@@ -233,7 +238,7 @@ def noise_store(*, instrument: Instrument, rows: Iterable[NoiseRow], now: dateti
 
 def _seconds(table: NoiseTable) -> list[float | None]:
     return [
-        (end - start).total_seconds() if length is None and end is not None else length
+        believable((end - start).total_seconds() if length is None and end is not None else length)
         for start, end, length in zip(table.starts, table.ends, table.durations, strict=True)
     ]
 

@@ -141,12 +141,12 @@ def _live(
         else:
             rows = history.fetch(client, [_instrument(target).serial], start, end)
         spans, longest = covered(rows, history.usual or timedelta(0))
-        last = max((span_end for _, span_end in spans), default=None)
+        # A row may claim to last into the future: nothing would be asked for before that is over.
+        last = min(max(span_end for _, span_end in spans), end) if spans else None
         moved = end if history.overlap else last
         if moved is not None and watermark is not None and moved <= watermark:
             moved = None
-        judged = min(last or start, end)
-        yield _step(target, history, rows, spans, longest, now, start, judged, moved, last=end >= now)
+        yield _step(target, history, rows, spans, longest, now, start, last or start, moved, last=end >= now)
         watermark = moved or watermark
         start, window = end, history.window if rows else history.longest
 
