@@ -73,6 +73,24 @@ def test_filters_narrow_the_page_and_its_address(crew: People, visit: Visit, now
     expect(page.get_by_role("searchbox")).to_have_value("")
 
 
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+def test_further_filters_are_filters_at_once(crew: People, visit: Visit, now: datetime, width: int) -> None:
+    every_state(crew.organisation, now=now)
+    page = visit.page(crew.bob, width=width)
+    page.goto(FLEET)
+    page.get_by_role("searchbox").fill("0000")
+    expect(page).to_have_url(re.compile(r"text=0000$"))
+    page.get_by_role("link", name="More filters").click()
+    page.get_by_label("Model", exact=True).focus()
+    page.get_by_label("Model", exact=True).select_option("AQ:110")
+    expect(page.locator(".tile")).to_have_count(1)
+    expect(page).to_have_url(re.compile(r"text=0000&.*model=AQ%3A110"))
+    expect(page.get_by_label("Model", exact=True)).to_be_focused()
+    page.get_by_label("Model", exact=True).select_option("All")
+    expect(page.locator(".tile")).to_have_count(10)
+    visit.check(page)
+
+
 def test_the_table_holds_the_same_rows(crew: People, visit: Visit, now: datetime) -> None:
     every_state(crew.organisation, now=now)
     page = visit.page(crew.bob)
