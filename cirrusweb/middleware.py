@@ -18,7 +18,7 @@ from instruments.access import membership_for, memberships_of, signed_in_member
 from instruments.tenancy import organisation_scope
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
-_ORGANISATION_PATH = re.compile(r"^/o/(?P<slug>[-a-z0-9]+)/")
+_ORGANISATION_PATH = re.compile(r"^/o/(?P<slug>[-a-zA-Z0-9_]+)/")
 
 
 def log_context(get_response: GetResponse) -> GetResponse:

@@ -25,6 +25,12 @@ def test_only_organisation_is_opened_at_once(people: People) -> None:
     assert people.client(people.bob).get("/?all").status_code == 200
 
 
+@pytest.mark.parametrize("slug", ["Harbour", "har_bour", "HARBOUR"])
+def test_an_organisation_that_is_none_is_not_found_however_it_is_written(people: People, slug: str) -> None:
+    for path in ("", "sites/", "settings/"):
+        assert people.client(people.bob).get(f"/o/{slug}/{path}").status_code == 404
+
+
 def test_several_organisations_are_a_choice(people: People) -> None:
     join(people.other, people.bob, Role.VIEWER)
     make_organisation("forest")
