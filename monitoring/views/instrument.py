@@ -1,13 +1,14 @@
 """The page of one instrument: its present, its charts, its calibrations and SICs."""
 
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from cirrusweb.htmx import render, unchanged, wants_fragment
-from instruments.access import instrument_for, organisation_for
-from instruments.models import Instrument
+from instruments.access import instrument_for, instrument_joined, organisation_for
+from instruments.models import ApiKey
 from monitoring.checks import FREQUENCIES, calibration_rows, doubt_of, sic_rows
 from monitoring.fetching import fetchings
 from monitoring.models import Incident, InstrumentStatus, Resource, SyncTarget
@@ -25,33 +26,39 @@ SHOWN = 8
 STATUS_PART, CHECKS_PART = "instrument-status", "instrument-checks"
 
 
-def _present(instrument: Instrument) -> InstrumentStatus | None:
-    return InstrumentStatus.objects.filter(instrument=instrument).first()
+_INSTRUMENT = instrument_joined(
+    f"""
+        LEFT JOIN "{ApiKey._meta.db_table}" AS api_key ON api_key.id = instrument.api_key_id
+        LEFT JOIN "{InstrumentStatus._meta.db_table}" AS status ON status.instrument_id = instrument.id
+    """,
+    api_key=ApiKey,
+    status=InstrumentStatus,
+)
 
 
 def instrument_page(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
     """Everything about one instrument; its two polled parts cost a 204 while nothing changed."""
     organisation = organisation_for(request)
-    instrument = instrument_for(request, serial)
+    instrument = instrument_for(request, serial, _INSTRUMENT)
     now = timezone.now()
-    present = _present(instrument)
     tile = tile_of(instrument, now)
     part = _part(request)
-    version = _version(part or STATUS_PART, tile, present)
+    incidents = [] if part == CHECKS_PART else list(Incident.objects.open().filter(instrument=instrument))
+    version = _version(part or STATUS_PART, tile, incidents, now)
     if part and request.GET.get("version") == version:
         return unchanged()
     context: dict[str, Any] = {
         "organisation": organisation,
         "instrument": instrument,
         "tile": tile,
-        "present": present,
+        "present": tile.present,
     }
     if part in (None, STATUS_PART):
         fetched = fetchings(SyncTarget.objects.filter(instrument=instrument))
         context |= {
-            "status_version": _version(STATUS_PART, tile, present),
+            "status_version": version,
             "doubt": doubt_of(instrument=instrument) if tile.state == State.SIC_FAILED else None,
-            "incidents": list(Incident.objects.filter(instrument=instrument, closed_at=None)),
+            "incidents": incidents,
             "notices": key_notices(
                 [instrument.api_key] if instrument.api_key else [],
                 now=now,
@@ -64,7 +71,7 @@ def instrument_page(request: HttpRequest, slug: str, serial: str) -> HttpRespons
     if part in (None, CHECKS_PART):
         tolerance = tolerances_in_force().step_db
         context |= {
-            "checks_version": _version(CHECKS_PART, tile, present),
+            "checks_version": _version(CHECKS_PART, tile, incidents, now),
             "calibrations": calibration_rows(
                 instrument=instrument, before=None, most=SHOWN, tolerance=tolerance
             ),
@@ -92,11 +99,14 @@ def _part(request: HttpRequest) -> str | None:
     return CHECKS_PART if request.GET.get("part") == "checks" else STATUS_PART
 
 
-def _version(part: str, tile: Tile, present: InstrumentStatus | None) -> str:
-    if present is None:
-        return str(tile.state)
+def _version(part: str, tile: Tile, incidents: list[Incident], now: datetime) -> str:
+    present, key = tile.present, tile.instrument.api_key
     if part == CHECKS_PART:
-        return f"{present.calibrated_at}.{present.sic_at}.{present.sic_passed}"
-    # State and currency are part of it: silence changes the page without any row being written.
-    key = tile.instrument.api_key
-    return f"{tile.state}.{tile.level_is_current}.{present.changed_at.timestamp()}.{key.state if key else ''}"
+        return (
+            f"{present.calibrated_at}.{present.sic_at}.{present.sic_passed}" if present else str(tile.state)
+        )
+    # State and currency are part of it: silence changes the page without any row being written, and so does the end
+    # of a key's pause.
+    shown: list[object] = [tile.state, tile.level_is_current, present and present.changed_at.timestamp()]
+    shown += [key.state, key.pausing(now) and key.paused_until] if key else []
+    return ".".join(map(str, [*shown, *(incident.pk for incident in incidents)]))

@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from instruments.models import Instrument
+from instruments.models import ApiKey, Instrument
 from instruments.mycirrus import Status
 from instruments.tenancy import organisation_scope
 from monitoring.models import (
@@ -30,7 +30,7 @@ from monitoring.models import (
 )
 from monitoring.status import State
 from monitoring.sync import ingest
-from tests.conftest import People, make_instrument
+from tests.conftest import People, make_instrument, make_key
 from tests.monitoring.failing import NIGHT, arrive, check
 
 NOW = datetime.now(UTC)
@@ -371,6 +371,47 @@ def test_a_poll_without_news_costs_few_queries(people: People, unit: Instrument)
         assert polled(client, page, "status-grid").status_code == 204
     # Session, membership with the person, version.
     assert len(queries) == 3
+
+
+def test_an_incident_or_a_pause_of_the_key_is_news_of_a_silent_instrument(
+    people: People, unit: Instrument
+) -> None:
+    client, key = people.client(people.bob), make_key(people.organisation)
+    Instrument.objects.filter(pk=unit.pk).update(api_key=key)
+
+    def opened() -> None:
+        Incident.objects.create(
+            organisation=people.organisation, instrument=unit, kind="offline", opened_at=NOW
+        )
+
+    def closed() -> None:
+        Incident.objects.update(closed_at=NOW)
+
+    def paused() -> None:
+        ApiKey.objects.update(paused_until=datetime.now(UTC) + timedelta(minutes=5))
+
+    def over() -> None:
+        ApiKey.objects.update(paused_until=datetime.now(UTC))
+
+    for news in (opened, closed, paused, over):
+        page = client.get(INSTRUMENT)
+        assert polled(client, page, "instrument-status").status_code == 204
+        with organisation_scope(people.organisation.pk):
+            news()
+        assert polled(client, page, "instrument-status").status_code == 200
+        assert polled(client, page, "instrument-checks").status_code == 204
+
+
+@pytest.mark.parametrize(("part", "most"), [("instrument-status", 4), ("instrument-checks", 3)])
+def test_a_poll_of_an_instrument_without_news_costs_few_queries(
+    people: People, unit: Instrument, part: str, most: int
+) -> None:
+    client = people.client(people.bob)
+    page = client.get(INSTRUMENT)
+    with CaptureQueriesContext(connection) as queries:
+        assert polled(client, page, part).status_code == 204
+    # Session, membership with the person, the instrument with its key and its present, and what is open of it.
+    assert len(queries) == most
 
 
 def test_an_instrument_costs_the_same_whatever_its_past(people: People, unit: Instrument) -> None:
