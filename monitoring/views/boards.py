@@ -127,10 +127,10 @@ def board_csv(request: HttpRequest, slug: str, kind: str) -> StreamingHttpRespon
     """All of the board's rows under the same filters, times in the organisation's zone with their offset."""
     organisation, asked = organisation_for(request), _Asked.of(request, kind)
     wanted = board_filtered(asked.rows(), kind, text=asked.text, state=asked.state)
-    # Read at once, while the scope is open: a stream is sent after it has closed.
-    table = list(_table(asked, [asked.row(each) for each in wanted]))
+    # Read and written at once: a stream is sent after scope, time zone and language have ended.
+    table = _table(asked, [asked.row(each) for each in wanted])
     writer = csv.writer(_Echo())
-    lines = (writer.writerow([_cell(value) for value in line]) for line in table)
+    lines = [writer.writerow([_cell(value) for value in line]) for line in table]
     name = f"{organisation.slug}-{kind}-{asked.time.today:%Y-%m-%d}.csv"
     return StreamingHttpResponse(
         lines,

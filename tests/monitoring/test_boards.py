@@ -301,6 +301,21 @@ def test_csv_has_units_offsets_and_runs_no_formula(people: People) -> None:
     assert row["certificate_due_on"] == ""
 
 
+@pytest.mark.parametrize("kind", ["calibrations", "sics"])
+def test_csv_tells_times_in_the_organisations_own_zone(people: People, kind: str) -> None:
+    people.organisation.timezone = "Asia/Kathmandu"
+    people.organisation.save()
+    unit = make_instrument(people.organisation, "QT000001")
+    calibrated(unit, 0.0)
+    checked(unit, [94.0])
+    answer = people.client(people.bob).get(f"/o/harbour/checks/{kind}.csv")
+    text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    (row,) = csv.DictReader(io.StringIO(text))
+    times = [value for name, value in row.items() if name.endswith("_at") and value]
+    assert times
+    assert all(value.endswith("+05:45") for value in times)
+
+
 def test_admins_change_tolerances_and_the_log_says_from_what_to_what(people: People) -> None:
     address = "/o/harbour/checks/tolerances/"
     form = {
