@@ -1,5 +1,6 @@
 """The health of a fleet: worst first, one notice for each cause, at a cost that does not grow."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -84,6 +85,18 @@ def test_the_page_shows_units_and_leaves_what_is_asked_for(people: People, fleet
     assert "i/QT4/" not in disk
     assert bob.get("/o/harbour/health/?vital=%00").status_code == 200
     assert people.client(people.charlie).get("/o/harbour/health/").status_code == 404
+
+
+def test_a_refresh_stays_on_the_page_that_is_looked_at(
+    people: People, fleet: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitoring.views.health.PER_PAGE", 1)
+    bob, address = people.client(people.bob), "/o/harbour/health/"
+    page = bob.get(f"{address}?vital=voltage&page=2").content.decode()
+    asked = page.partition('id="health-table"')[2].partition('hx-get="')[2].partition('"')[0]
+    again = bob.get(address + asked.replace("&amp;", "&"), headers={"HX-Request": "true"}).content.decode()
+    for shown in (page, again):
+        assert re.findall(r"/i/(QT\d)/#health", shown) == ["QT4"]
 
 
 def test_an_empty_fleet_is_told_what_to_do(people: People) -> None:
