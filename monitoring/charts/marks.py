@@ -3,7 +3,8 @@
 Marks come in layers that a reader can take away. A layer says when it holds more than it shows.
 """
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -38,21 +39,24 @@ class _Event(NamedTuple):
     excluded: bool | None
 
 
-def _newest(condition: str = "") -> Listed[_Event]:
+def _newest(condition: str, most: int | None) -> Listed[_Event]:
     """The newest events of organisation, instrument and stretch. By hand: the ORM took longer than the database."""
+    limit = "" if most is None else f"LIMIT {most}"
     statement = f"""
         SELECT event.start_at, event.end_at, event.name, event.level_db, tag.cause, tag.excluded
         FROM "{Event._meta.db_table}" AS event
         LEFT JOIN "{EventTag._meta.db_table}" AS tag ON tag.event_id = event.id
         WHERE event.organisation_id = %s AND event.instrument_id = %s
-          AND event.start_at >= %s AND event.start_at < %s {condition}
-        ORDER BY event.start_at DESC LIMIT {MOST + 1}
+          AND event.start_at >= %s AND event.start_at < %s AND (event.start_at >= %s OR event.end_at > %s) {condition}
+        ORDER BY event.start_at DESC {limit}
     """  # noqa: S608 - every name is ours, every value is a parameter
     times = {name: Event._meta.get_field(name) for name in ("start_at", "end_at")}
     return Listed(_Event, statement, **times, excluded=EventTag._meta.get_field("excluded"))
 
 
-_EVENTS, _EXCLUDED = _newest(), _newest("AND tag.excluded")
+_EVENTS, _EXCLUDED = _newest("", MOST + 1), _newest("AND tag.excluded", None)
+# How long before a stretch an event that reaches into it may have begun: no index knows when events end.
+_LONGEST_EVENT = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,31 @@ class Marked:
     marks: list[Mark]
     cut: list[str]
 
+    def touched(self, layer: str) -> "Touched":
+        """The stretches of a layer, to be asked for each of very many rows."""
+        return Touched(mark for mark in self.marks if mark.layer == layer)
+
+
+class Touched:
+    """The stretches that marks cover."""
+
+    def __init__(self, marks: Iterable[Mark]) -> None:
+        self._starts: list[datetime] = []
+        self._ends: list[datetime] = []
+        for mark in sorted(marks, key=lambda mark: mark.at):
+            if mark.until is None:
+                continue
+            if self._ends and mark.at <= self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], mark.until)
+            else:
+                self._starts.append(mark.at)
+                self._ends.append(mark.until)
+
+    def by(self, at: datetime, seconds: float) -> bool:
+        """Whether an interval from ``at`` on has any part of one."""
+        place = bisect_left(self._starts, at + timedelta(seconds=seconds)) - 1
+        return place >= 0 and self._ends[place] > at
+
 
 class _Stretch:
     """An instrument's rows of a stretch: each kind is read once, whichever layers ask for it."""
@@ -90,7 +119,8 @@ class _Stretch:
 
     def told(self, events: Listed[_Event]) -> list[_Event]:
         """Its events, newest first."""
-        ends = (connection.ops.adapt_datetimefield_value(at) for at in (self.start, self.end))
+        times = (self.start - _LONGEST_EVENT, self.end, self.start, self.start)
+        ends = map(connection.ops.adapt_datetimefield_value, times)
         return events.rows(organisation_of(self.instrument), self.instrument.pk, *ends)
 
     def within(self, checks: Iterable[Any]) -> list[Any]:
@@ -125,7 +155,9 @@ def _sics(stretch: _Stretch) -> list[Mark]:
 
 def _events(stretch: _Stretch) -> list[Mark]:
     return [
-        Mark("events", event.start_at, _event_words(event), until=event.end_at) for event in stretch.events
+        Mark("events", event.start_at, _event_words(event), until=event.end_at)
+        for event in stretch.events
+        if event.start_at >= stretch.start
     ]
 
 
@@ -138,7 +170,7 @@ def _exclusions(stretch: _Stretch) -> list[Mark]:
     return [
         Mark(
             "exclusions",
-            event.start_at,
+            max(event.start_at, stretch.start),
             _("Excluded: %(event)s") % {"event": _event_words(event, set_aside=False)},
             # One that has not ended yet is marked where it began.
             until=event.end_at or event.start_at + timedelta(seconds=1),
@@ -221,15 +253,24 @@ def layers_for(*, can_act: bool) -> list[tuple[str, Any]]:
 
 
 def marks_of(
-    *, instrument: Instrument, start: datetime, end: datetime, layers: Iterable[str] = LAYERS
+    *,
+    instrument: Instrument,
+    start: datetime,
+    end: datetime,
+    layers: Iterable[str] = LAYERS,
+    whole: Collection[str] = (),
 ) -> Marked:
-    """Everything of ``layers`` that began between ``start`` and ``end``; a few queries whatever the range."""
+    """Everything of ``layers`` between ``start`` and ``end``, a few queries whatever the range.
+
+    Of a layer the newest `MOST`, but of ``whole`` ones all: rows are judged by them, and none may be missing.
+    """
     stretch = _Stretch(instrument, start, end)
     marks: list[Mark] = []
     cut = []
     for layer in layers:
         found = LAYERS[layer][1](stretch)
-        if len(found) > MOST:
+        if len(found) > MOST and layer not in whole:
             cut.append(layer)
-        marks += found[:MOST]
+            found = sorted(found, key=lambda mark: mark.at)[-MOST:]
+        marks += found
     return Marked(sorted(marks, key=lambda mark: mark.at), cut)

@@ -1,9 +1,9 @@
 """An instrument's levels over a stretch of time: as a chart's data, as a table, and as a file."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ from instruments.access import instrument_for, instrument_joined, organisation_f
 from instruments.models import Instrument
 from instruments.tenancy import organisation_scope
 from monitoring.charts.figures import LINES, PERCENTILE_LINES, covered, level_figure
-from monitoring.charts.marks import Mark, Marked, layers_for, marks_of
+from monitoring.charts.marks import Marked, Touched, layers_for, marks_of
 from monitoring.charts.percentiles import PERCENTILES, recorded_percentiles
 from monitoring.charts.series import LevelSeries, level_series
 from monitoring.export import IMPOSSIBLE, columns, csv_value, export_rows, utc_text
@@ -25,6 +25,12 @@ from monitoring.templatetags.levels import period
 from monitoring.views.windows import Asked, window_asked
 
 VALUES = ("LAeq", "LAFMax", "LCPeak")
+
+
+# What a file says of an interval, the strongest first, by the marks that say so: the levels in it stay as they are.
+JUDGEMENTS = {"suspect": "suspect", "excluded": "exclusions", "reviewed": "reviewed"}
+# The layers that hold those marks.
+JUDGING = ("suspect", "exclusions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,10 @@ class Shown:
         if self.marked.cut:
             words += " " + _("Only the newest marks of a kind are drawn where there are very many.")
         return words
+
+    def judges(self) -> dict[str, Touched]:
+        """What is said of which stretches."""
+        return {word: self.marked.touched(layer) for word, layer in JUDGEMENTS.items()}
 
     def percentiles(self) -> Any:
         """As recorded, by name; empty where a point holds several measurements (R5)."""
@@ -103,7 +113,7 @@ _INSTRUMENT = instrument_joined(
 )
 
 
-def shown_levels(request: HttpRequest, serial: str) -> Shown:
+def shown_levels(request: HttpRequest, serial: str, *, whole: Collection[str] = ()) -> Shown:
     """The levels that the request asks for, and what is marked beside them for whoever asks."""
     instrument = instrument_for(request, serial, _INSTRUMENT)
     asked = window_asked(request, instrument)
@@ -115,7 +125,7 @@ def shown_levels(request: HttpRequest, serial: str) -> Shown:
     )
     can_act = request.membership.can_act  # type: ignore[attr-defined]
     layers = [name for name, _title in layers_for(can_act=can_act)]
-    marked = marks_of(instrument=instrument, start=window.start, end=window.end, layers=layers)
+    marked = marks_of(instrument=instrument, start=window.start, end=window.end, layers=layers, whole=whole)
     return Shown(instrument, asked, series, period_s, marked)
 
 
@@ -153,7 +163,7 @@ def levels_json(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
 
 def levels_table(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
     """The chart's values as a table: the same numbers without JavaScript, for the ear and for print."""
-    shown = shown_levels(request, serial)
+    shown = shown_levels(request, serial, whole=JUDGING)
     # Its times are told where the levels were measured, which may be another place than today's.
     timezone.activate(shown.asked.zone)
     # The newest is what is asked for first.
@@ -175,6 +185,7 @@ def levels_table(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
 def _rows(shown: Shown) -> Iterator[dict[str, Any]]:
     """A row for each bucket, gaps among them."""
     series, parts = shown.series, covered(shown.series, shown.asked.now)
+    judges = shown.judges()
     percentiles = shown.percentiles()
     for place, part in enumerate(parts):
         at = series.start_at + timedelta(seconds=series.bucket_s * place)
@@ -189,34 +200,18 @@ def _rows(shown: Shown) -> Iterator[dict[str, Any]]:
             "by_name": {name: percentiles[name][place] for name in percentiles},
             "coverage": 100 * part,
             "measured": measured,
-            "suspect": measured and _within("suspect", shown.marked.marks, at, series.bucket_s),
-            "reviewed": measured and _within("reviewed", shown.marked.marks, at, series.bucket_s),
-            "excluded": measured and _within("exclusions", shown.marked.marks, at, series.bucket_s),
+            **{word: measured and found.by(at, series.bucket_s) for word, found in judges.items()},
         }
 
 
-def _within(layer: str, marks: list[Mark], at: datetime, seconds: float) -> bool:
-    until = at + timedelta(seconds=seconds)
-    return any(
-        mark.layer == layer and mark.at < until and mark.until is not None and mark.until > at
-        for mark in marks
-    )
-
-
-# What a file says of an interval, the strongest first: the levels in it stay as they are.
-JUDGEMENTS = {"suspect": "suspect", "excluded": "exclusions", "reviewed": "reviewed"}
-
-
-def _judged(measured: bool, marks: list[Mark], at: datetime, seconds: float) -> str:
-    if not measured:
-        return "missing"
-    found = (word for word, layer in JUDGEMENTS.items() if _within(layer, marks, at, seconds))
-    return next(found, "valid")
+def _judgement(row: dict[str, Any]) -> str:
+    """What a file says of one of `_rows`."""
+    return next((word for word in JUDGEMENTS if row[word]), "valid") if row["measured"] else "missing"
 
 
 def levels_csv(request: HttpRequest, slug: str, serial: str) -> HttpResponseBase:
     """What the chart shows as CSV in the vendor's names and UTC; ?rows=recorded gives every stored measurement."""
-    shown = shown_levels(request, serial)
+    shown = shown_levels(request, serial, whole=JUDGING)
     if shown.asked.error:
         return HttpResponse(shown.asked.error, status=400, content_type="text/plain; charset=utf-8")
     recorded = request.GET.get("rows") == "recorded"
@@ -254,11 +249,10 @@ def _shown_lines(shown: Shown, rows: list[dict[str, Any]]) -> Iterator[str]:
     for row in rows:
         values = [*(row[name] for name in VALUES), row["lowest"], row["highest"]]
         values += [row["by_name"].get(name) for name in PERCENTILES]
-        judged = _judged(row["measured"], shown.marked.marks, row["at"], seconds)
         yield write(
             [serial, utc_text(row["at"]), seconds]
             + ["" if value is None else round(value, 2) for value in values]
-            + [round(row["coverage"], 1), judged]
+            + [round(row["coverage"], 1), _judgement(row)]
         )
 
 
@@ -268,12 +262,13 @@ def _recorded_lines(shown: Shown) -> Iterator[str]:
     write = csv.writer(_Line(), lineterminator="\n").writerow
     names = columns("noise")
     place, flags = names.index("LAeq"), names.index(IMPOSSIBLE)
+    judges = shown.judges()
     yield write([*names, "coverage", "validity"])
     with organisation_scope(instrument.organisation_id):
         rows = export_rows(resource="noise", start=window.start, end=window.end, serials=[instrument.serial])
         for row in rows:
             at, seconds = row[1], row[2] or shown.period_s or 60
             measured = row[place] is not None
-            marks = shown.marked.marks
-            judged = "impossible" if row[flags] else _judged(measured, marks, at, seconds)
+            said = {word: found.by(at, seconds) for word, found in judges.items()}
+            judged = "impossible" if row[flags] else _judgement({**said, "measured": measured})
             yield write([*map(csv_value, row), 100 if measured else 0, judged])

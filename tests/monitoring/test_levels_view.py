@@ -13,6 +13,7 @@ import pytest
 from instruments.models import Instrument, Site
 from instruments.sites import deployment_start
 from instruments.tenancy import organisation_scope
+from monitoring.charts.marks import MOST
 from monitoring.charts.percentiles import recorded_percentiles
 from monitoring.charts.ranges import CLOSEST, LONGEST, BadWindow, Fault, Window, window_of
 from monitoring.charts.series import level_series
@@ -307,6 +308,38 @@ def test_an_event_that_was_set_aside_is_marked_and_said_and_its_levels_stay(
     recorded = read(bob.get(f"{PAGE}levels.csv", {**HOUR_BEFORE, "rows": "recorded"}))
     assert [row["validity"] for row in recorded[1:5]] == ["valid", "excluded", "excluded", "valid"]
     assert "excluded</span>" in bob.get(f"{PAGE}levels/", HOUR_BEFORE).content.decode()
+
+
+def test_every_event_that_was_set_aside_is_said_in_a_file(people: People, unit: Instrument) -> None:
+    """One that began before the file does, and of very many the oldest too; the chart draws the newest."""
+    Event.objects.all().delete()
+    Calibration.objects.all().delete()
+    SystemIntegrityCheck.objects.all().delete()
+    starts = [
+        NOON - timedelta(minutes=70),
+        *(NOON - timedelta(seconds=5 * number) for number in range(1, 400)),
+    ]
+    lengths = [timedelta(minutes=12), *[timedelta(seconds=1)] * 399]
+    events = Event.objects.bulk_create(
+        Event(organisation=people.organisation, instrument=unit, start_at=start, end_at=start + length)
+        for start, length in zip(starts, lengths, strict=True)
+    )
+    EventTag.objects.bulk_create(
+        EventTag(organisation=people.organisation, event=event, excluded=True, changed_at=NOON)
+        for event in events
+    )
+    bob = people.client(people.bob)
+    expected = ["excluded"] * 2 + ["valid"] * 18 + ["missing"] * 10
+    rows = read(bob.get(f"{PAGE}levels.csv", HOUR_BEFORE))
+    assert [row["validity"] for row in rows[:30]] == expected
+    # 399 of them, five seconds apart, are the last 34 minutes.
+    assert {row["validity"] for row in rows[30:]} == {"excluded"}
+    recorded = read(bob.get(f"{PAGE}levels.csv", {**HOUR_BEFORE, "rows": "recorded"}))
+    assert [row["validity"] for row in recorded] == ["excluded"] * 2 + ["valid"] * 18 + ["excluded"] * 30
+    marks = bob.get(f"{PAGE}levels.json", HOUR_BEFORE).json()["marks"]
+    drawn = [mark["at"] for mark in marks if mark["layer"] == "exclusions"]
+    assert len(drawn) == MOST
+    assert max(drawn) == int((NOON - timedelta(seconds=5)).timestamp() * 1000)
 
 
 def test_outsiders_get_nothing(people: People, unit: Instrument) -> None:
