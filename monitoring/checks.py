@@ -129,15 +129,15 @@ def doubt_of(*, instrument: Instrument) -> Doubt | None:
     if last is None or last.passed:
         return None
     good = checks.filter(passed=True).first()
+    calibrations = Calibration.objects.filter(instrument=instrument)
+    if any(passed(each.status) for each in calibrations.filter(at__gt=last.at)[:20]):
+        # R14: a calibration found it good, and ended the doubt.
+        return None
     first_failed = (
         checks.filter(passed=False, at__gt=good.at).last() if good else checks.filter(passed=False).last()
     )
     failed_at = first_failed.at if first_failed else last.at
-    calibrated = (
-        each.at
-        for each in Calibration.objects.filter(instrument=instrument, at__lt=failed_at)[:20]
-        if passed(each.status)
-    )
+    calibrated = (each.at for each in calibrations.filter(at__lt=failed_at)[:20] if passed(each.status))
     since_at = doubt_since([good.at if good else None, next(calibrated, None)])
     # R12's exception: a reviewer may have found that levels were good for longer.
     review = DoubtReview.objects.filter(instrument=instrument, found_at=failed_at).last()

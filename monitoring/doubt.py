@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from instruments.activity import activity_note
 from instruments.joined import Listed
 from instruments.models import Instrument, User
-from instruments.mycirrus.types import passed
+from instruments.mycirrus.types import DECIDED, passed
 from monitoring.acoustics.validity import Suspect, Verdict, calibration_step, released, suspects, verdict_of
 from monitoring.charts.series import organisation_of
 from monitoring.models import Calibration, DoubtReview, SystemIntegrityCheck
@@ -44,10 +44,12 @@ class Checked:
     sics: Sequence[SystemIntegrityCheck | Check]
 
 
-def _around(kind: str, model: type[Model], offset: str, passed: str) -> str:
+def _around(kind: str, model: type[Model], offset: str, passed: str, decided: str) -> str:
+    """``decided``: which checks say either; those that do not must not hide one that does."""
     table, of = model._meta.db_table, '"organisation_id" = %s AND "instrument_id" = %s'
-    before = f'(SELECT "at" FROM "{table}" WHERE {of} AND "at" < %s ORDER BY "at" DESC LIMIT 1'  # noqa: S608
-    after = f'(SELECT "at" FROM "{table}" WHERE {of} AND "at" >= %s ORDER BY "at" LIMIT 1)'  # noqa: S608
+    said = f'SELECT "at" FROM "{table}" WHERE {of} AND {decided}'  # noqa: S608
+    before = f'({said} AND "at" < %s ORDER BY "at" DESC LIMIT 1'
+    after = f'({said} AND "at" >= %s ORDER BY "at" LIMIT 1)'
     return f"""
         SELECT * FROM (
             SELECT '{kind}', "at", "status", {offset}, {passed} FROM "{table}"
@@ -57,12 +59,15 @@ def _around(kind: str, model: type[Model], offset: str, passed: str) -> str:
     """  # noqa: S608 - every name is ours, every value is a parameter
 
 
+_WORDS = f"""LOWER(TRIM("status")) IN ({", ".join(f"'{word}'" for word in sorted(DECIDED))})"""
 # By hand: putting these subqueries together took the ORM longer than the rest of a chart's answer.
 _AROUND = Listed(
     Check,
-    _around("calibrations", Calibration, '"offset_db"', "CAST(NULL AS BOOLEAN)")
+    _around("calibrations", Calibration, '"offset_db"', "CAST(NULL AS BOOLEAN)", _WORDS)
     + " UNION ALL "
-    + _around("sics", SystemIntegrityCheck, "CAST(NULL AS DOUBLE PRECISION)", '"passed"')
+    + _around(
+        "sics", SystemIntegrityCheck, "CAST(NULL AS DOUBLE PRECISION)", '"passed"', '"passed" IS NOT NULL'
+    )
     + ' ORDER BY "at"',
     at=Calibration._meta.get_field("at"),
     passed=SystemIntegrityCheck._meta.get_field("passed"),

@@ -23,6 +23,8 @@ NOISE_VALUES: tuple[str, ...] = (
 
 _PASSED = frozenset({"success", "passed", "pass", "ok"})
 _FAILED = frozenset({"failed", "failure", "fail", "error"})
+# The words that say either, in lower case.
+DECIDED = _PASSED | _FAILED
 
 
 class Rows(list[Row]):

@@ -105,10 +105,14 @@ class TestRows:
         self.calibration(3, 0.0)
         self.calibration(2.5, 0.0, status="Failed")
         self.sic(2, False)
-        self.calibration(1, 0.0)
         doubt = doubt_of(instrument=self.instrument)
         assert doubt is not None
         assert doubt.since_at == NIGHT - timedelta(days=3)
+        # R14, as on the chart: from a good calibration on the levels are in no doubt.
+        self.calibration(1, 0.0, status="Failed")
+        assert doubt_of(instrument=self.instrument) == doubt
+        self.calibration(0.5, 0.0)
+        assert doubt_of(instrument=self.instrument) is None
 
     def test_without_any_good_check_everything_is_in_doubt(self) -> None:
         self.sic(1, False)

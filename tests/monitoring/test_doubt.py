@@ -102,6 +102,34 @@ def test_the_organisations_tolerance_decides(meter: Instrument) -> None:
     assert marked(meter, "suspect") == []
 
 
+@pytest.mark.parametrize("kind", ["calibration", "sic"])
+def test_checks_that_say_neither_hide_no_failure(people: People, kind: str) -> None:
+    """R12: what a failed check began goes on until the next satisfactory one, whatever was broken off between."""
+    instrument = make_instrument(people.organisation)
+    with organisation_scope(people.organisation.pk):
+        for hours, status in (
+            (-48, "Success"),
+            (-24, "Failed"),
+            (-23, "Aborted"),
+            (-22, "Aborted"),
+            (15, ""),
+        ):
+            owned: dict[str, Any] = {
+                "organisation": people.organisation,
+                "instrument": instrument,
+                "at": NOON + hours * HOUR,
+                "status": status,
+            }
+            if kind == "calibration":
+                Calibration.objects.create(**owned)
+            else:
+                SystemIntegrityCheck.objects.create(
+                    **owned, passed={"Success": True, "Failed": False}.get(status)
+                )
+    ((start, end, _),) = marked(instrument, "suspect")
+    assert (start, end) == (NOON - HOUR, NOON + 12 * HOUR)
+
+
 def test_a_doubt_from_far_outside_reaches_in(people: People) -> None:
     instrument = make_instrument(people.organisation)
     with organisation_scope(people.organisation.pk):
@@ -223,7 +251,7 @@ def test_board_and_instrument_page_know_of_it(people: People, meter: Instrument)
     with organisation_scope(people.organisation.pk):
         Calibration.objects.filter(at__gt=NOON + 6 * HOUR).delete()
         standing_refresh(instrument=meter)
-        for hour, passed in ((1, True), (2, False)):
+        for hour, passed in ((7, True), (8, False)):
             SystemIntegrityCheck.objects.create(
                 organisation=people.organisation,
                 instrument=meter,
@@ -236,11 +264,11 @@ def test_board_and_instrument_page_know_of_it(people: People, meter: Instrument)
     page.post(address(meter, NOON + 6 * HOUR), {"good_until": "2026-11-24T15:00", "evidence": "By hand."})
     assert "Levels from 24 Nov 2026, 15:00 to" in page.get(board).content.decode()
     with organisation_scope(people.organisation.pk):
-        assert doubt_of(instrument=meter) == Doubt(NOON + 2 * HOUR, NOON + HOUR)
-    page.post(address(meter, NOON + 2 * HOUR), {"good_until": "2026-11-24T13:30", "evidence": "By hand."})
+        assert doubt_of(instrument=meter) == Doubt(NOON + 8 * HOUR, NOON + 7 * HOUR)
+    page.post(address(meter, NOON + 8 * HOUR), {"good_until": "2026-11-24T19:30", "evidence": "By hand."})
     with organisation_scope(people.organisation.pk):
         found = doubt_of(instrument=meter)
-    assert found == Doubt(NOON + 2 * HOUR, NOON + HOUR * 1.5, is_reviewed=True)
+    assert found == Doubt(NOON + 8 * HOUR, NOON + HOUR * 7.5, is_reviewed=True)
 
 
 def test_the_list_of_calibrations_is_held_to_the_same_tolerance(people: People, meter: Instrument) -> None:
