@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, F, FloatField, Sum, Value, When
+from django.db.models import Case, F, FloatField, Q, Sum, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -33,9 +33,10 @@ COVERAGE_FLOOR_PCT = 75.0
 # On the calibration board these want somebody: the worst, and what falls due soon.
 _CHECKS = [state for state, look in CALIBRATION_LOOKS.items() if look.needs_attention or state == "soon"]
 _AWAY = (State.OFFLINE, State.NOT_MEASURING, State.STALE)
-_SAMPLES: tuple[tuple[str, type[SeriesRow]], ...] = (
-    (Instrument.Kind.AIR_QUALITY, ParticulateSample),
-    (Instrument.Kind.VIBRATION, PeakParticleVelocity),
+# The rows of other types, and what of them counts as a value.
+_SAMPLES: tuple[tuple[str, type[SeriesRow], tuple[str, ...]], ...] = (
+    (Instrument.Kind.AIR_QUALITY, ParticulateSample, ("pm1_ugm3", "pm2p5_ugm3", "pm4p25_ugm3", "pm10_ugm3")),
+    (Instrument.Kind.VIBRATION, PeakParticleVelocity, ("v_max_x_mms", "v_max_y_mms", "v_max_z_mms")),
 )
 _USUAL_S = 60.0
 
@@ -180,9 +181,10 @@ def _measured(start: datetime, end: datetime) -> Mapping[int, float]:
         bucket_s=NoiseRollup.Bucket.QUARTER, start_at__gte=start, start_at__lt=end
     )
     found = dict(rolled.order_by().values_list("instrument_id").annotate(seconds=Sum("valid_s")))
-    for kind, model in _SAMPLES:
+    for kind, model, values in _SAMPLES:
         theirs = Instrument.objects.present().filter(type=kind).values("pk")
-        rows = model.objects.filter(instrument__in=theirs, start_at__gte=start, start_at__lt=end)
+        said = Q(*((f"{name}__isnull", False) for name in values), _connector=Q.OR)
+        rows = model.objects.filter(said, instrument__in=theirs, start_at__gte=start, start_at__lt=end)
         length = Sum(Coalesce(F("duration_s"), Value(_USUAL_S), output_field=FloatField()))
         found |= dict(rows.order_by().values_list("instrument_id").annotate(seconds=length))
     return found

@@ -16,6 +16,7 @@ from instruments.models import Instrument, Membership, User
 from instruments.mycirrus import Calibration as CalibrationRow
 from instruments.tenancy import organisation_scope
 from monitoring.alerts.claims import LEASE
+from monitoring.alerts.digests.news import _measured
 from monitoring.alerts.digests.times import last_until, next_after, whole_days
 from monitoring.alerts.digests.turns import digest_send, digest_wish, digests_claim, digests_owe
 from monitoring.models import (
@@ -25,6 +26,8 @@ from monitoring.models import (
     Incident,
     InstrumentStatus,
     NoiseRollup,
+    ParticulateSample,
+    PeakParticleVelocity,
     Severity,
     Tolerances,
 )
@@ -466,3 +469,24 @@ def test_what_was_sent_lists_digests_among_alerts_newest_first(
     for other, slug in ((people.bob, "harbour"), (people.charlie, "quarry")):
         page = people.client(other).get(f"/o/{slug}/notifications/").content.decode()
         assert "Nothing yet" in page.split("What was sent to you")[1]
+
+
+def test_a_row_without_any_value_covers_nothing(people: People) -> None:
+    """R9: the contract lets a sensor send rows that hold nothing."""
+    made = {
+        kind: make_instrument(people.organisation, kind, type=kind) for kind in ("AirQuality", "Vibration")
+    }
+    minute = timedelta(minutes=1)
+    with organisation_scope(people.organisation.pk):
+        for number in range(4):
+            owned: dict[str, Any] = {
+                "organisation": people.organisation,
+                "start_at": WEDNESDAY + number * minute,
+                "duration_s": 60.0,
+            }
+            value = 1.5 if number == 0 else None
+            ParticulateSample.objects.create(instrument=made["AirQuality"], **owned, pm10_ugm3=value)
+            PeakParticleVelocity.objects.create(
+                instrument=made["Vibration"], **owned, v_max_z_mms=value, f_dom_z_hz=4.0
+            )
+        assert _measured(WEDNESDAY, WEDNESDAY + HOUR) == {each.pk: 60.0 for each in made.values()}
