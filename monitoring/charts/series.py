@@ -17,7 +17,9 @@ from monitoring.sync.rollups import weighed
 
 MOST_POINTS = 1500
 # Bucket lengths in seconds: the first from measurements, the others are the rollups.
-_FROM_ROWS = (60, 120, 300)
+_FROM_ROWS = (60, 120, 300, 600)
+# For measurements as long alone: of shorter ones a week's rows are too many, and a quarter of an hour is as good.
+_TEN_MINUTES = 600
 BUCKETS = (*_FROM_ROWS, *NoiseRollup.Bucket.values)
 
 
@@ -44,13 +46,16 @@ class LevelSeries:
     coverage_pct: float
     valid_s: float
     count: int
+    # The longest measurement, where it is made from measurements; 0 where from rollups.
+    longest_s: float = 0.0
 
 
 def bucket_for(span: timedelta, period_s: float | None) -> int:
     """The bucket length in seconds for a range: few enough points, and never shorter than one measurement."""
     # One point more where neither end of the range lies on the grid.
     shortest = max(span.total_seconds() / (MOST_POINTS - 1), period_s or 60)
-    return next((bucket for bucket in BUCKETS if bucket >= shortest), BUCKETS[-1])
+    skipped = None if (period_s or 60) > 300 else _TEN_MINUTES
+    return next((bucket for bucket in BUCKETS if bucket >= shortest and bucket != skipped), BUCKETS[-1])
 
 
 def epoch_sql(column: str) -> str:
@@ -74,9 +79,9 @@ def level_series(
     until = since + timedelta(seconds=bucket_s * length)
     LAeq: list[float | None] = [None] * length
     LAeq_min, LAeq_max, LAFMax, LCPeak = LAeq[:], LAeq[:], LAeq[:], LAeq[:]
-    valid, count = [0.0] * length, 0
+    valid, count, longest_s = [0.0] * length, 0, 0.0
     # A measurement whose length MyCirrus did not give weighs as one usual period.
-    for index, energy, valid_s, lowest, highest, most, peak, rows in _buckets(
+    for index, energy, valid_s, lowest, highest, most, peak, rows, longest in _buckets(
         instrument, since, until, bucket_s, period_s or 60.0
     ):
         place = index - first
@@ -84,6 +89,7 @@ def level_series(
         LAeq_min[place], LAeq_max[place], LAFMax[place], LCPeak[place] = lowest, highest, most, peak
         valid[place] = valid_s
         count += rows
+        longest_s = max(longest_s, longest or 0.0)
     return LevelSeries(
         start_at=since,
         bucket_s=bucket_s,
@@ -99,13 +105,14 @@ def level_series(
         coverage_pct=coverage(sum(valid), (min(until, now) - since).total_seconds()),
         valid_s=sum(valid),
         count=count,
+        longest_s=longest_s,
     )
 
 
 def _buckets(
     instrument: Instrument, since: datetime, until: datetime, bucket_s: int, usual_s: float
 ) -> list[tuple[Any, ...]]:
-    """Place since 1970, energy, valid seconds, lowest and highest LAeq, LAFMax, LCPeak and how many measurements.
+    """Place since 1970, energy, valid seconds, lowest and highest LAeq, LAFMax, LCPeak, measurements, the longest.
 
     Plain tuples: there are up to `MOST_POINTS` of them in every answer.
     """
@@ -121,12 +128,12 @@ def _buckets(
     if bucket_s in _FROM_ROWS:
         sql = f"""
             SELECT {index} AS bucket, {weighed(usual_s)},
-                   MIN("LAeq"), MAX("LAeq"), MAX("LAFMax"), MAX("LCPeak"), COUNT(*)
+                   MIN("LAeq"), MAX("LAeq"), MAX("LAFMax"), MAX("LCPeak"), COUNT(*), MAX("duration_s")
             FROM "{NoiseMeasurement._meta.db_table}" WHERE {where} GROUP BY bucket
         """  # noqa: S608 - every name is ours, every value is a parameter
     else:
         sql = f"""
-            SELECT {index}, "energy", "valid_s", "LAeq_min", "LAeq_max", "LAFMax", "LCPeak", "count"
+            SELECT {index}, "energy", "valid_s", "LAeq_min", "LAeq_max", "LAFMax", "LCPeak", "count", NULL
             FROM "{NoiseRollup._meta.db_table}" WHERE {where} AND "bucket_s" = {int(bucket_s)}
         """  # noqa: S608
     with connection.cursor() as cursor:

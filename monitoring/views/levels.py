@@ -123,6 +123,12 @@ def shown_levels(request: HttpRequest, serial: str, *, whole: Collection[str] = 
     series = level_series(
         instrument=instrument, start=window.start, end=window.end, period_s=period_s, now=asked.now
     )
+    if series.longest_s > series.bucket_s:
+        # The period was changed: in its new one what was measured before would seem to have holes.
+        period_s = series.longest_s
+        series = level_series(
+            instrument=instrument, start=window.start, end=window.end, period_s=period_s, now=asked.now
+        )
     can_act = request.membership.can_act  # type: ignore[attr-defined]
     layers = [name for name, _title in layers_for(can_act=can_act)]
     marked = marks_of(instrument=instrument, start=window.start, end=window.end, layers=layers, whole=whole)

@@ -342,6 +342,22 @@ def test_every_event_that_was_set_aside_is_said_in_a_file(people: People, unit: 
     assert max(drawn) == int((NOON - timedelta(seconds=5)).timestamp() * 1000)
 
 
+def test_a_period_that_was_changed_leaves_no_holes(people: People, unit: Instrument) -> None:
+    """Five minutes each until half past, one minute each since: the present says one minute."""
+    NoiseMeasurement.objects.filter(start_at__lt=NOON - timedelta(minutes=30)).delete()
+    owned: dict[str, Any] = {"organisation": people.organisation, "instrument": unit}
+    for minutes in range(60, 30, -5):
+        at = NOON - timedelta(minutes=minutes)
+        NoiseMeasurement.objects.create(**owned, start_at=at, duration_s=300, LAeq=50.0, LAF90=40.0)
+    bob = people.client(people.bob)
+    rows = read(bob.get(f"{PAGE}levels.csv", HOUR_BEFORE))
+    assert [(row["duration"], row["coverage"]) for row in rows] == [("300", "100.0")] * 12
+    # A point of one measurement has its percentile, one of several has none (R5).
+    assert [row["LAF90"] for row in rows] == ["40.0"] * 6 + [""] * 6
+    chart = bob.get(f"{PAGE}levels.json", HOUR_BEFORE).json()
+    assert "LAF90,5min" in str(chart)
+
+
 def test_outsiders_get_nothing(people: People, unit: Instrument) -> None:
     charlie = people.client(people.charlie)
     assert charlie.get(f"{PAGE}levels.csv").status_code == 404

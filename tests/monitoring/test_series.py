@@ -94,6 +94,15 @@ def test_the_worked_example_of_laeq_through_the_database(instrument: Instrument)
     assert round(series.LAeq_total, 2) == 83.28
 
 
+def test_ten_minutes_each_are_drawn_as_such(instrument: Instrument) -> None:
+    start = NOON - 6 * HOUR
+    measured(instrument, [(start + 10 * number * MINUTE, 600, 60) for number in range(36)])
+    series = series_of(instrument, start, NOON, period_s=600.0)
+    assert (series.bucket_s, series.valid) == (600, [600.0] * 36)
+    # Of minutes a week's rows would be too many.
+    assert bucket_for(timedelta(days=7), 60) == 900
+
+
 def test_a_gap_is_none_and_no_zero(instrument: Instrument) -> None:
     rows = minutes(60)
     measured(instrument, rows[:20] + rows[40:])
