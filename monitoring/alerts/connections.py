@@ -89,6 +89,12 @@ def _unreachable(version: AlertRuleVersion, keys: Iterable[ApiKey], known: dict,
         )
         case = Case(version=version, subject=f"u:{address}", title=address)
         case_judged(case, verdict, now=now, known=known.get((version.rule_id, case.subject)))
+    for (rule_id, subject), watch in known.items():
+        address = subject.removeprefix("u:")
+        if rule_id == version.rule_id and address not in by_address:
+            # The last key was revoked: nobody asks there any more, and what is open must not stay so for ever.
+            case = Case(version=version, subject=subject, title=address)
+            case_judged(case, Verdict(State.CLEAR, now, {"revoked": True}), now=now, known=watch)
 
 
 def late_judge(*, now: datetime, facts: Verdict) -> None:

@@ -4,13 +4,22 @@ from datetime import timedelta
 
 import pytest
 
-from instruments.models import Instrument
+from instruments.models import ApiKey, Instrument
 from instruments.tenancy import organisation_scope
-from monitoring.alerts.connections import connections_judge, late_judge, waits
+from monitoring.alerts.connections import connections_judge, keys_judge, late_judge, waits
 from monitoring.alerts.judges.connection import late
 from monitoring.alerts.rules import Draft, rule_save
-from monitoring.models import AlertDelivery, AlertKind, AlertRule, Incident, IncidentChange, Severity
-from tests.conftest import People
+from monitoring.models import (
+    AlertDelivery,
+    AlertKind,
+    AlertRule,
+    Incident,
+    IncidentChange,
+    Resource,
+    Severity,
+    SyncTarget,
+)
+from tests.conftest import People, make_key
 from tests.monitoring.alerts.story import MINUTE, Story
 from tests.monitoring.failing import arrive, check
 
@@ -78,3 +87,21 @@ def test_a_beat_that_rang_late_says_by_how_much(story: Story) -> None:
     beat_s, queue_s = waits(story.now)
     assert beat_s == pytest.approx(270.0)
     assert queue_s == 0.0
+
+
+def test_an_address_that_nobody_uses_any_more_is_not_missed(story: Story) -> None:
+    key = make_key(story.owner)
+    ApiKey.objects.update(state=ApiKey.State.UNREACHABLE)
+    SyncTarget.objects.create(
+        organisation=story.owner,
+        api_key=key,
+        resource=Resource.INSTRUMENTS,
+        due_at=story.now,
+        ok_at=story.now - timedelta(hours=3),
+    )
+    keys_judge(now=story.now)
+    assert Incident.objects.get(kind=AlertKind.UNREACHABLE).closed_at is None
+    story.clock.shift(MINUTE)
+    ApiKey.objects.update(revoked_at=story.now)
+    keys_judge(now=story.now)
+    assert Incident.objects.get(kind=AlertKind.UNREACHABLE).closed_at == story.now
