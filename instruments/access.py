@@ -148,6 +148,12 @@ def site_for(request: HttpRequest, pk: int) -> Site:
     return site
 
 
+def key_of(text: str) -> int:
+    """The key of a row that a form or an address names; 0, which no row has, for what can be none."""
+    # Python reads no number of thousands of digits, SQLite none beyond 64 bits.
+    return int(text) if text.isdecimal() and len(text) < 19 else 0
+
+
 def require_role(needed: Role) -> Callable[[View], View]:
     """Let a view be used only by members whose role is at least ``needed``: 404 outside, 403 below."""
 

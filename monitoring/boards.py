@@ -237,7 +237,7 @@ def board_filtered(rows: QuerySet[Any, Any], kind: str, *, text: str, state: str
 def board_page(rows: QuerySet[Any, Any], *, after: str, most: int) -> Sequence[Any]:
     """At most ``most`` instruments below the one that ``after`` names as "rank.serial"; two queries, no counting."""
     rank, _dot, serial = after.partition(".")
-    if rank.isdigit() and serial:
+    if rank.isdecimal() and len(rank) < 9 and serial:
         name = Coalesce(
             Subquery(Instrument.objects.filter(serial=serial).order_by().values("name")[:1]), Value("")
         )

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, When
 
+from instruments.access import key_of
 from instruments.models import ApiKey, Deployment, Instrument, Site
 from instruments.tenancy import active_organisation_id
 from monitoring.models import FleetVersion, InstrumentStatus, Lane, Outcome, Resource, SyncTarget
@@ -72,16 +73,11 @@ class Filters:
             # Both databases hold the list as JSON text; a whole word of it is quoted.
             rows = rows.filter(features__icontains=json.dumps(self.feature))
         if self.site:
-            standing = Deployment.objects.at(now).filter(site_id=_number(self.site))
+            standing = Deployment.objects.at(now).filter(site_id=key_of(self.site))
             rows = rows.filter(pk__in=standing.values("instrument_id"))
         if self.box:
             rows = rows.filter(_within(self.box))
         return rows
-
-
-def _number(text: str) -> int:
-    # What is no key is the key of nothing; SQLite refuses numbers beyond 64 bits.
-    return int(text) if text.isdecimal() and len(text) < 19 else 0
 
 
 def _within(box: str) -> Q:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from urllib.parse import urlencode
 
+from instruments.years import YEARS
+
 RANGES: dict[str, timedelta] = {
     "1h": timedelta(hours=1),
     "6h": timedelta(hours=6),
@@ -86,9 +88,11 @@ def instant(text: str, zone: tzinfo) -> datetime:
     """An ISO 8601 instant; without a zone, as a form has it, the wall clock of ``zone``."""
     try:
         at = datetime.fromisoformat(text.strip())
-        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise BadWindow(Fault.UNREADABLE) from None
+    if at.year not in YEARS:
+        raise BadWindow(Fault.UNREADABLE)
+    return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def range_window(name: str, now: datetime) -> Window:

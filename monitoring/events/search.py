@@ -39,7 +39,8 @@ class EventFilter(forms.Form):
 
     def __init__(self, asked: QueryDict) -> None:
         super().__init__(asked, auto_id="filter-%s")
-        chosen = asked.get("cause", "")
+        # A zero byte is in no name, and PostgreSQL refuses even to look for one.
+        chosen = asked.get("cause", "").replace("\0", "")
         names = cause_names()
         # A cause that was taken off the list is still found by it.
         names += [chosen] if chosen not in (*names, "", NO_CAUSE) else []

@@ -50,7 +50,7 @@ def alert_link(request: HttpRequest, token: str) -> HttpResponse:
         with timezone.override(member.organisation.zone):
             may_handle = member.covers(HANDLES)
             if request.method == "POST" and may_handle:
-                now, text = timezone.now(), request.POST.get("text", "").strip()
+                now, text = timezone.now(), request.POST.get("text", "").replace("\0", "").strip()
                 incident_acknowledge(incident=incident, actor=member.user, now=now)
                 if text:
                     incident_comment(incident=incident, text=text, actor=member.user, now=now)

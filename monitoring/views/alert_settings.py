@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from cirrusweb.htmx import render
-from instruments.access import organisation_for, person_for, require_role
+from instruments.access import key_of, organisation_for, person_for, require_role
 from instruments.models import Role
 from monitoring.alerts.forms import EscalationForm, MaintenanceForm
 from monitoring.models import EscalationStep, Maintenance
@@ -37,7 +37,7 @@ def alert_settings_page(request: HttpRequest, slug: str) -> HttpResponse:
         instance=EscalationStep(organisation=organisation),
         prefix="escalation",
     )
-    row = request.POST.get("row", "")
+    row = key_of(request.POST.get("row", ""))
     done = ""
     if do == "maintenance" and maintenance.is_valid():
         maintenance.save()
@@ -45,12 +45,12 @@ def alert_settings_page(request: HttpRequest, slug: str) -> HttpResponse:
     elif do == "escalation" and escalation.is_valid():
         escalation.save()
         done = _("Saved. It holds from the next incident on.")
-    elif do == "maintenance-end" and row.isdecimal():
-        Maintenance.objects.filter(pk=int(row), end_at__gt=now, start_at__lt=now).update(end_at=now)
-        Maintenance.objects.filter(pk=int(row), start_at__gte=now).delete()
+    elif do == "maintenance-end" and row:
+        Maintenance.objects.filter(pk=row, end_at__gt=now, start_at__lt=now).update(end_at=now)
+        Maintenance.objects.filter(pk=row, start_at__gte=now).delete()
         done = _("Ended. What is still open is told within seconds.")
-    elif do == "escalation-remove" and row.isdecimal():
-        EscalationStep.objects.filter(pk=int(row)).delete()
+    elif do == "escalation-remove" and row:
+        EscalationStep.objects.filter(pk=row).delete()
         done = _("Removed.")
     if done:
         messages.success(request, done)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from cirrusweb.htmx import render
-from instruments.access import organisation_for, person_for, require_role
+from instruments.access import key_of, organisation_for, person_for, require_role
 from instruments.models import Instrument, Membership
 from monitoring.alerts.handling import (
     HANDLES,
@@ -152,14 +152,13 @@ def incident_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 def handle(request: HttpRequest, incident: Incident, now: datetime) -> str:
     """Do what the form asks; the words of what was done, empty where nothing was."""
-    actor, text = person_for(request), request.POST.get("text", "").strip()
+    actor, text = person_for(request), request.POST.get("text", "").replace("\0", "").strip()
     match request.POST.get("do"):
         case "acknowledge":
             incident_acknowledge(incident=incident, actor=actor, now=now)
             return _("Acknowledged. Nobody is reminded any more.")
         case "assign":
-            wanted = request.POST.get("member", "")
-            member = Membership.objects.filter(pk=int(wanted)).first() if wanted.isdecimal() else None
+            member = Membership.objects.filter(pk=key_of(request.POST.get("member", ""))).first()
             incident_assign(incident=incident, member=member, actor=actor, now=now)
             return _("Assigned.") if member else _("Assigned to nobody.")
         case "comment" if text:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from cirrusweb.htmx import render
-from instruments.access import organisation_for, person_for
+from instruments.access import key_of, organisation_for, person_for
 from instruments.models import Membership, Organisation, User
 from monitoring.alerts.digests.turns import digest_wish
 from monitoring.alerts.forms import NEVER, DigestForm, HoursForm, PlacePreferenceForm
@@ -52,8 +52,8 @@ def notifications_page(request: HttpRequest, slug: str) -> HttpResponse:
     elif asked == "place" and place_form.is_valid():
         _place_take(place_form.cleaned_data, organisation, membership)
         done = _("Saved. It holds from the next alert on.")
-    elif asked == "place-remove" and request.POST.get("row", "").isdecimal():
-        mine.filter(pk=int(request.POST["row"])).exclude(instrument=None, site=None).delete()
+    elif asked == "place-remove" and (row := key_of(request.POST.get("row", ""))):
+        mine.filter(pk=row).exclude(instrument=None, site=None).delete()
         done = _("Removed. What you asked for everywhere still holds.")
     elif asked == "kinds":
         _kinds_take(request, organisation, membership)

@@ -285,7 +285,7 @@ def test_filters_and_a_page_from_anywhere(people: People) -> None:
     assert "Gate" not in client.get(BOARD, {"state": "moved"}).content.decode()
     assert "Crane" not in client.get(BOARD, {"text": "gate"}).content.decode()
     assert "Nothing matches" in client.get(BOARD, {"text": "zzz"}).content.decode()
-    for odd in ("x", "1.", ".QT000001", "99999999.a", "1.\0", "0.no-such-serial"):
+    for odd in ("x", "1.", ".QT000001", "99999999.a", "1.\0", "0.no-such-serial", "²2.x", "9" * 5000 + ".x"):
         assert client.get(BOARD, {"after": odd}).status_code == 200
 
 

@@ -113,7 +113,16 @@ def test_the_page_finds_what_to_add_and_totals_what_is_chosen(
 
 
 @pytest.mark.parametrize(
-    "query", ["i=%00", "i=", "value=LAF90", "before=yesterday", "from=soon&i=QT000001", ""]
+    "query",
+    [
+        "i=%00",
+        "i=",
+        "value=LAF90",
+        "before=yesterday",
+        "from=soon&i=QT000001",
+        "from=0001-01-01T00:01Z&to=soon&i=QT000001",
+        "",
+    ],
 )
 def test_odd_questions_are_answered(people: People, units: list[Instrument], query: str) -> None:
     bob = people.client(people.bob)

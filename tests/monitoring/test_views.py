@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from instruments.models import ApiKey, Instrument
+from instruments.models import ApiKey, Instrument, Organisation
 from instruments.mycirrus import Status
 from instruments.tenancy import organisation_scope
 from monitoring.models import (
@@ -282,10 +282,27 @@ def test_every_filter_and_sort(people: People, unit: Instrument, state: str, sor
         ("sics/?before=2026-11-22T02:00:00Z", 200),
         ("levels.json?range=nonsense", 200),
         ("levels/?range=%00", 200),
+        *(
+            (f"{path}?{query}", 400 if ".json" in path else 200)
+            for path in ("", "levels/", "levels.json", "spectrum/", "spectrogram.json")
+            for query in (
+                "from=0001-01-01T00:00Z&to=0001-01-02T00:00Z",
+                "from=0001-01-01T00:00&to=0001-01-02T00:00",
+                "from=9999-12-30T00:00Z&to=9999-12-31T23:59Z",
+                "from=9999-12-30T00:00&to=9999-12-31T23:59",
+            )
+        ),
+        ("spectrum/?at=0001-01-01T00:00:00Z", 200),
+        ("spectrum.json?at=9999-12-31T23:59:59Z", 400),
+        ("history/?start=0001-01-01T00:00&end=9999-12-31T23:59", 200),
+        ("history/?start=0001-01-01T00:00Z&end=9999-12-31T23:59Z", 200),
     ],
 )
 def test_odd_questions_to_an_instrument(people: People, unit: Instrument, path: str, expected: int) -> None:
-    assert people.client(people.bob).get(INSTRUMENT + path).status_code == expected
+    # On either side of Greenwich another end of the calendar has no time to tell.
+    for zone in ("America/New_York", "Asia/Kathmandu"):
+        Organisation.objects.filter(pk=people.organisation.pk).update(timezone=zone)
+        assert people.client(people.bob).get(INSTRUMENT + path).status_code == expected
 
 
 def test_a_serial_with_a_zero_byte_is_unknown(people: People, unit: Instrument) -> None:

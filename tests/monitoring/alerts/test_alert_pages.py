@@ -165,6 +165,34 @@ def test_an_incident_shows_its_numbers_its_rule_and_what_people_did(people: Peop
     assert people.client(people.bob).post(path, {"do": "close"}).status_code == 403
 
 
+def test_a_zero_byte_in_what_somebody_writes_is_left_out(
+    people: People, unit: Instrument, settings: Any
+) -> None:
+    settings.PUBLIC_URL = "https://noise.example"
+    made, mary = incident(unit), people.client(people.mary)
+    mary.post(f"/o/harbour/alerts/{made.pk}/handle/", {"do": "comment", "text": "On\0 my way"})
+    mary.post(f"/o/harbour/alerts/{made.pk}/handle/", {"do": "comment", "text": "\0"})
+    link = incident_link(organisation_id=people.organisation.pk, user_id=people.mary.pk, incident_id=made.pk)
+    assert Client().post(link_path(link), {"text": "I am \0there"}).status_code == 200
+    with organisation_scope(people.organisation.pk):
+        steps = IncidentChange.objects.filter(incident=made, step="commented").order_by("pk")
+        assert [step.facts["text"] for step in steps] == ["On my way", "I am there"]
+
+
+@pytest.mark.parametrize("row", ["9" * 5000, "9" * 30, "²", "x", ""])
+def test_a_row_that_can_be_none_is_none(people: People, unit: Instrument, row: str) -> None:
+    made, adam = incident(unit), people.client(people.adam)
+    for do in ("maintenance-end", "escalation-remove"):
+        assert adam.post("/o/harbour/alerts/settings/", {"do": do, "row": row}).status_code in (302, 422)
+    preferences = "/o/harbour/notifications/"
+    assert adam.post(preferences, {"form": "place-remove", "row": row}).status_code in (302, 422)
+    handle = f"/o/harbour/alerts/{made.pk}/handle/"
+    assert adam.post(handle, {"do": "assign", "member": row}).status_code == 302
+    with organisation_scope(people.organisation.pk):
+        made.refresh_from_db()
+        assert made.assigned_to is None
+
+
 def link_path(url: str) -> str:
     return "/" + url.split("://")[1].split("/", 1)[1]
 

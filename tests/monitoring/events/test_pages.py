@@ -86,6 +86,7 @@ def test_what_is_not_understood_narrows_nothing_and_says_so(people: People) -> N
         ("start=2026-11-21&end=2026-11-20", "before the first one"),
         ("excluded=perhaps", "not one of the available choices"),
         ("name=%00", "Null characters"),
+        ("cause=%00", "not one of the available choices"),
     ):
         answer = people.client(people.bob).get(f"{EVENTS}?{query}")
         assert answer.status_code == 200
