@@ -63,7 +63,9 @@ def _parts(address: str) -> SplitResult:
     allowed = ("https", "http") if settings.CHANNEL_PRIVATE_ADDRESSES else ("https",)
     with suppress(ValueError):
         parts = urlsplit(address)
-        good = parts.scheme in allowed and parts.hostname and parts.port != 0 and not parts.username
+        # Letters, digits, hyphens and dots, as DNS has them, the _ of names at home and the : of IPv6.
+        host = re.fullmatch(r"[a-z0-9_.:-]+", parts.hostname or "")
+        good = parts.scheme in allowed and host and parts.port != 0 and not parts.username
         if good and re.fullmatch(r"[!-~]{1,2000}", address):
             return parts
     raise Refused(_("This is no address that a message can be sent to. It begins with https://."))

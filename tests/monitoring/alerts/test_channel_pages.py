@@ -203,6 +203,14 @@ def test_a_change_keeps_the_address_unless_a_new_one_is_given(people: People, ch
     assert "Channel changed" in page(client, "/o/harbour/activity/")
 
 
+def test_the_end_of_an_address_is_text_and_never_markup(people: People, chats: ChatServer) -> None:
+    row, client = made(people, chats, "slack"), people.client(people.adam)
+    path = f"{PATH}{row.pk}/edit/"
+    posted(client, path, name="Room", address=chats.address("slack") + "?<i>", minimum="2")
+    assert "ends in ?&lt;i&gt;" in page(client, path)
+    assert all("?<i>" not in page(client, address) for address in (path, f"{PATH}{row.pk}/", PATH))
+
+
 def test_one_that_was_switched_off_says_why_and_a_good_test_switches_it_on(
     people: People, chats: ChatServer
 ) -> None:
