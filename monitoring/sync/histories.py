@@ -38,6 +38,9 @@ YEAR = timedelta(days=365)
 MONTH = timedelta(days=31)
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
+# Of checks and notes, read again at each live turn: a monitor without a modem goes on checking itself, and uploads it
+# all once it is back. There are few of them, so that a month costs no request more.
+CHECKS_OVERLAP = MONTH
 
 Fetch = Callable[[Client, Sequence[str], datetime, datetime], Sequence[Any]]
 Store = Callable[[Instrument, Sequence[Any], datetime], bool]
@@ -240,9 +243,23 @@ def _recording(row: Any) -> dict[str, Any]:
     }
 
 
+def _digest(row: Any) -> str:
+    return hashlib.sha256(f"{row.user}\0{row.message}".encode()).hexdigest()
+
+
 def _note(row: Any) -> dict[str, Any]:
-    digest = hashlib.sha256(f"{row.user}\0{row.message}".encode()).hexdigest()
-    return {"at": row.at, "user": row.user[:200], "message": row.message, "digest": digest}
+    return {"at": row.at, "user": row.user[:200], "message": row.message, "digest": _digest(row)}
+
+
+_notes_store = _records(CalibrationLogEntry, ("at", "digest"), _note)
+
+
+def _notes(instrument: Instrument, rows: Sequence[Any], now: datetime) -> bool:
+    # The key is all that a note says: what is known is not written again, turn after turn.
+    since = min((row.at for row in rows), default=now)
+    stored = CalibrationLogEntry.objects.filter(instrument=instrument, at__gte=since)
+    known = set(stored.values_list("at", "digest"))
+    return _notes_store(instrument, [row for row in rows if (row.at, _digest(row)) not in known], now)
 
 
 def _calibrations(instrument: Instrument, rows: Sequence[Any], now: datetime) -> bool:
@@ -263,9 +280,6 @@ def _sics(instrument: Instrument, rows: Sequence[Any], now: datetime) -> bool:
 def _noise(instrument: Instrument, rows: Sequence[Any], now: datetime) -> bool:
     return ingest.noise_store(instrument=instrument, rows=rows, now=now)
 
-
-# Read again at each live turn: a check can be recorded after a later one was.
-CHECKS_OVERLAP = timedelta(days=2)
 
 HISTORIES: dict[str, History] = {
     Resource.NOISE: History(
@@ -349,7 +363,7 @@ HISTORIES: dict[str, History] = {
     ),
     Resource.CALIBRATION_LOG: History(
         lambda client, serials, start, end: client.calibration_log(serials[0], start, end),
-        _records(CalibrationLogEntry, ("at", "digest"), _note),
+        _notes,
         window=YEAR,
         longest=YEAR,
         first_look=YEAR,

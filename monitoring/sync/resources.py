@@ -14,12 +14,14 @@ from instruments.mycirrus import Client, MissingScope
 from monitoring.models import InstrumentStatus, Lane, Resource, SyncTarget
 from monitoring.sync import ingest
 from monitoring.sync.claims import hint, targets_ensure
-from monitoring.sync.histories import CHECKS_OVERLAP, HISTORIES, History, covered
+from monitoring.sync.histories import HISTORIES, History, covered
 from monitoring.sync.ledger import gaps_note
 from monitoring.sync.sharing import Answer
 from monitoring.sync.wanted import SWEEP_BACK
 
 DETAILS_EVERY = timedelta(days=1)
+# For how long the status' word of a check is a reason to ask for its history.
+HINTED_FOR = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def _status(client: Client, target: SyncTarget, now: datetime, answer: Answer | 
             (Resource.CALIBRATIONS, row.last_calibration, known.calibrated_at),
             (Resource.SIC, row.last_sic, known.sic_at),
         ):
-            if last is None or last.at < now - CHECKS_OVERLAP:
+            if last is None or last.at < now - HINTED_FOR:
                 continue
             if stored_at is None or ingest.whole_second(last.at) > stored_at:
                 hint(targets=SyncTarget.objects.filter(instrument=instrument, resource=resource), now=now)

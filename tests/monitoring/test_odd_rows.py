@@ -1,4 +1,4 @@
-"""Rows that no monitor should send: they are stored as far as they go, and hold up nothing that comes after them."""
+"""Rows that are odd or late: they are stored as far as they go, and hold up nothing that comes after them."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +12,7 @@ from instruments.models import Instrument, Organisation
 from instruments.tenancy import organisation_scope
 from monitoring.models import (
     AudioRecording,
+    CalibrationLogEntry,
     InstrumentStatus,
     Lane,
     NoiseMeasurement,
@@ -130,3 +131,12 @@ def test_an_end_far_ahead_is_believed_no_more_than_a_length(turn: Turn) -> None:
     )
     assert (after.outcome, after.message) == (Outcome.OK, "")
     assert after.watermark_at == NOW - timedelta(minutes=1)
+
+
+def test_a_note_that_comes_weeks_late_is_stored_and_written_once(turn: Turn) -> None:
+    new = {"time": ago(5), "user": "Ann", "message": "Back again"}
+    late = {"time": ago(20 * 24 * 60), "user": "Bob", "message": "Installed and working"}
+    assert turn(Resource.CALIBRATION_LOG, new).outcome == Outcome.OK
+    assert turn(Resource.CALIBRATION_LOG, late, new).outcome == Outcome.OK
+    assert turn(Resource.CALIBRATION_LOG, late, new).outcome == Outcome.UNCHANGED
+    assert list(CalibrationLogEntry.objects.order_by("at").values_list("user", flat=True)) == ["Bob", "Ann"]

@@ -320,7 +320,7 @@ def test_a_check_that_the_status_names_is_fetched_without_waiting_for_its_turn(
     # And once it is known, the status does not ask again.
     mycirrus.forget_requests()
     again(organisation, Resource.STATUS)
-    assert "getsicdata" not in mycirrus.requests()["counts"]
+    assert "getsic" not in mycirrus.requests()["counts"]
     assert [row["path"] for row in mycirrus.requests()["recent"]] == [
         f"/v1/control/instruments/{serial}/status"
     ]
@@ -398,6 +398,38 @@ def test_what_is_uploaded_long_after_the_first_look_is_stored_too(
             again(organisation, Resource.NOISE)
             rows = noise_stored(unit)
             assert rows == noise_told(mycirrus, serial, first_look, watermark_of(unit, Resource.NOISE))
+    finally:
+        mycirrus.offline(serial, None)
+        mycirrus.clock(0)
+
+
+def test_checks_that_are_uploaded_after_weeks_without_a_modem_are_stored_too(
+    mycirrus: SimulatedMyCirrus, new_key: NewKey, organisation: Organisation
+) -> None:
+    """Meanwhile the look for new ones goes on, and finds none."""
+    serial, day = mycirrus.serials()[0], 86_400
+    begun = datetime.now(UTC)
+    (unit,) = mirrored(new_key(serial))
+    had = len(sics_stored(unit))
+    mycirrus.offline(serial)
+    try:
+        for days in (3, 10, 20):
+            mycirrus.clock(days * day)
+            with time_machine.travel(begun + timedelta(days=days)):
+                again(organisation, Resource.SIC, Resource.CALIBRATIONS)
+        assert len(sics_stored(unit)) == had
+        mycirrus.offline(serial, False)
+        with time_machine.travel(begun + timedelta(days=20)):
+            again(organisation, Resource.SIC, Resource.CALIBRATIONS)
+            asked = watermark_of(unit, Resource.SIC)
+            assert len(sics_stored(unit)) > had + 15
+            since = begun - timedelta(days=30)
+            stored = [row for row in sics_stored(unit) if row["at"] >= since]
+            assert stored == sics_told(mycirrus, serial, since, asked)
+            mycirrus.forget_requests()
+            # A month of them costs one request, as two days of them did.
+            assert {turn.outcome for turn in again(organisation, Resource.SIC)} == {Outcome.UNCHANGED}
+            assert [row["path"] for row in mycirrus.requests()["recent"]] == ["/v1/data/sic"]
     finally:
         mycirrus.offline(serial, None)
         mycirrus.clock(0)
