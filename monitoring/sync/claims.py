@@ -11,12 +11,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Value, When
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from instruments.keys import pace_of
 from instruments.models import ApiKey, Instrument
-from instruments.tenancy import all_organisations
+from instruments.tenancy import all_organisations, organisation_scope
 from monitoring.models import Lane, Outcome, Resource, SyncTarget
 from monitoring.models.sync import SyncTargetQuerySet
 from monitoring.sync.held import held_claim
@@ -263,6 +263,21 @@ def key_targets_refresh(*, api_key: ApiKey, now: datetime) -> None:
     SyncTarget.objects.filter(api_key=api_key).filter(
         Q(parked_at__isnull=False) | Q(resource=Resource.INSTRUMENTS)
     ).update(parked_at=None, due_at=now, failures=0)
+
+
+def keys_catch_up(*, now: datetime) -> int:
+    """Start what no signal has started: a process can end between the commit and the signal. Returns how many keys."""
+    with all_organisations(reason="the tick serves every organisation"):
+        mine = {"organisation": OuterRef("organisation"), "api_key": OuterRef("pk"), "instrument": None}
+        lists = SyncTarget.objects.filter(**mine, resource=Resource.INSTRUMENTS)
+        # What was parked after the key was verified is parked for what MyCirrus said after it.
+        parked = SyncTarget.objects.parked().filter(parked_at__lt=F("api_key__verified_at"))
+        woken = Q(pk__in=parked.values("api_key_id"), verified_at__lte=now) & ~Q(state=ApiKey.State.REFUSED)
+        keys = list(ApiKey.objects.usable().filter(~Exists(lists) | woken))
+    for api_key in keys:
+        with organisation_scope(api_key.organisation_id):
+            key_targets_refresh(api_key=api_key, now=now)
+    return len(keys)
 
 
 def make_due(*, serial: str, resources: Iterable[Resource], now: datetime) -> int:

@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from instruments.tenancy import organisation_scope
 from monitoring.alerts.tasks import dispatch as dispatch_alerts
 from monitoring.sync.beat import beat_note
-from monitoring.sync.claims import Claim, claims_return, due_claim
+from monitoring.sync.claims import Claim, claims_return, due_claim, keys_catch_up
 from monitoring.sync.clock import SECOND_LOOK, clock_mend, clock_noted
 from monitoring.sync.run import target_run
 
@@ -38,6 +38,7 @@ def tick() -> None:
                 client.delete(SECOND_LOOK_KEY)
     except redis.RedisError:
         log.warning("beat could not be noted")
+    keys_catch_up(now=now)
     dispatch()
 
 

@@ -21,6 +21,7 @@ from monitoring.sync.claims import (
     Claim,
     due_claim,
     key_targets_refresh,
+    keys_catch_up,
     make_due,
     target_release,
     targets_ensure,
@@ -30,6 +31,7 @@ from monitoring.sync.wanted import resources_of
 from tests.conftest import make_instrument, make_key, make_organisation
 
 NOW = datetime.now(UTC)
+MINUTE = timedelta(minutes=1)
 
 
 def make_targets(owner: Organisation, count: int, secret: str, due_at: datetime = NOW) -> ApiKey:
@@ -225,6 +227,44 @@ def test_what_may_not_be_asked_is_not_due(owner: Organisation) -> None:
         # A list has no instrument, and is due all the same.
         key_targets_refresh(api_key=key, now=NOW)
         assert SyncTarget.objects.due(NOW).count() == 2
+
+
+def test_a_key_is_asked_with_though_its_process_ended_after_the_commit(owner: Organisation) -> None:
+    """Whoever added or verified it was killed before the signal: the next tick starts what the signal would have."""
+    key = make_targets(owner, 1, "mycirrus-000001-AAAA")
+    revoked = make_key(owner, "mycirrus-000001-BBBB", revoked_at=NOW)
+    refused = make_key(owner, "mycirrus-000001-CCCC")
+    with organisation_scope(owner.pk):
+        ApiKey.objects.filter(pk=refused.pk).update(state=ApiKey.State.REFUSED)
+    assert keys_catch_up(now=NOW) == 2
+    assert keys_catch_up(now=NOW) == 0
+    with organisation_scope(owner.pk):
+        lists = SyncTarget.objects.filter(resource=Resource.INSTRUMENTS)
+        assert set(lists.values_list("api_key_id", flat=True)) == {key.pk, refused.pk}
+        assert not lists.filter(api_key=revoked).exists()
+        # Parked for a scope; then somebody made a wider key in the console and pressed Verify.
+        theirs = SyncTarget.objects.filter(api_key=key, resource=Resource.STATUS)
+        theirs.update(parked_at=NOW)
+        assert keys_catch_up(now=NOW + MINUTE) == 0
+        mine = ApiKey.objects.filter(pk=key.pk)
+        mine.update(verified_at=NOW + MINUTE, state=ApiKey.State.REFUSED)
+        assert keys_catch_up(now=NOW + 2 * MINUTE) == 0
+        mine.update(state=ApiKey.State.GOOD)
+        # Not yet, by a clock that is ahead of ours.
+        assert keys_catch_up(now=NOW) == 0
+        assert keys_catch_up(now=NOW + 2 * MINUTE) == 1
+        assert theirs.get().parked_at is None
+        # MyCirrus says no all the same: that is newer than the verification.
+        theirs.update(parked_at=NOW + 2 * MINUTE)
+        assert keys_catch_up(now=NOW + 3 * MINUTE) == 0
+
+
+def test_where_nothing_is_to_be_caught_up_that_costs_a_tick_one_query(owner: Organisation) -> None:
+    make_targets(owner, 3, "mycirrus-000001-AAAA")
+    keys_catch_up(now=NOW)
+    with CaptureQueriesContext(connection) as asked:
+        assert keys_catch_up(now=NOW) == 0
+    assert len(asked) == 1
 
 
 def claimed(owner: Organisation) -> tuple[Claim, SyncTarget]:
