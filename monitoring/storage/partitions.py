@@ -5,7 +5,7 @@ whole table, and two writers that each hold a part of it would wait for each oth
 partition goes into the default one and is found there like any other.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -73,15 +73,21 @@ def partitions(table: str, using: str = "default") -> list[Partition]:
     return found
 
 
-def partitions_ensure(*, now: datetime, using: str = "default") -> list[str]:
-    """Make what is missing from the oldest month that is kept to three months ahead; return the new names."""
+def partitions_ensure(
+    *, now: datetime, kept: Mapping[str, datetime] | None = None, using: str = "default"
+) -> list[str]:
+    """Make what is missing from the oldest month that is kept to three months ahead; return the new names.
+
+    ``kept``: since when, of the tables of which nobody keeps all.
+    """
     connection = connections[using]
     if connection.vendor != "postgresql":
         return []
-    first, last = now - timedelta(days=settings.HISTORY_DAYS), now + timedelta(days=31 * MONTHS_AHEAD)
+    floor, last = now - timedelta(days=settings.HISTORY_DAYS), now + timedelta(days=31 * MONTHS_AHEAD)
     made = []
     for table in series_tables():
         standing = {partition.name for partition in partitions(table, using)}
+        first = max(floor, (kept or {}).get(table, floor))
         for start, end in months(first, last):
             partition = partition_of(table, start, end)
             if partition.name in standing:

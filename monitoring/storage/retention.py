@@ -53,7 +53,7 @@ FLAGGED: dict[str, str] = {
 def partitions_drop(*, now: datetime) -> list[str]:
     """Drop the months that no organisation keeps any longer, whole; return their names."""
     dropped = []
-    for table, cutoff in _cutoffs(now).items():
+    for table, cutoff in cutoffs(now).items():
         for partition in partitions(table):
             if partition.end_at <= cutoff:
                 with connection.cursor() as cursor:
@@ -62,7 +62,7 @@ def partitions_drop(*, now: datetime) -> list[str]:
     return dropped
 
 
-def _cutoffs(now: datetime) -> dict[str, datetime]:
+def cutoffs(now: datetime) -> dict[str, datetime]:
     """For each table the instant before which nobody keeps anything; tables that somebody keeps whole are left out."""
     owners = Organisation.objects.count()
     with all_organisations(reason="a month is dropped only when no organisation keeps it"):

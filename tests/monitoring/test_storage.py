@@ -2,18 +2,28 @@
 
 import itertools
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from instruments.models import Organisation
 from instruments.mycirrus import NoiseMeasurement as NoiseRow
 from instruments.tenancy import organisation_scope
-from monitoring.models import ImpossibleRow, NoiseMeasurement, NoiseRollup, Resource, Retention
+from monitoring.models import (
+    ImpossibleRow,
+    NoiseMeasurement,
+    NoiseRollup,
+    Resource,
+    Retention,
+    WeatherSample,
+)
 from monitoring.possible import BOUNDS
 from monitoring.storage import retention
 from monitoring.storage.partitions import months, partitions, partitions_ensure, series_tables
 from monitoring.storage.retention import FLAGGED, partitions_drop, rows_drop
+from monitoring.storage.tasks import housekeeping
 from monitoring.sync.ingest import noise_store
 from tests.conftest import People, make_instrument
 
@@ -135,3 +145,20 @@ def test_a_month_goes_whole_once_nobody_keeps_it(people: People, settings: objec
     assert ages(people.organisation) == ages(people.other) == [0]
     # September ended 52 days ago: the one that keeps 90 days still has it.
     assert f"{NOISE}_2026_09" not in dropped
+
+
+@needs_partitions
+def test_a_month_that_nobody_keeps_is_not_made_to_be_dropped_again(people: People, settings: Any) -> None:
+    settings.HISTORY_DAYS = 200
+    for organisation in (people.organisation, people.other):
+        with organisation_scope(organisation.pk):
+            Retention.objects.create(resource=Resource.NOISE, days=40)
+    housekeeping()
+    with CaptureQueriesContext(connection) as said:
+        housekeeping()
+    assert [each["sql"] for each in said if each["sql"].startswith(("CREATE", "DROP"))] == []
+    oldest = min(partition.start_at for partition in partitions(NOISE))
+    assert timedelta(days=40) < datetime.now(UTC) - oldest < timedelta(days=72)
+    # Of the others all that is fetched has a place.
+    others = min(partition.start_at for partition in partitions(WeatherSample._meta.db_table))
+    assert datetime.now(UTC) - others >= timedelta(days=200)

@@ -175,7 +175,7 @@ def test_where_the_installation_allows_them_they_are_used(settings: Any) -> None
         "https://hooks.slack.com:99999/",
         "https://[::1/",
         "https://<script>alert(1)</script>.example/x",
-        "https://hooks.sl\"ck.com/x",
+        'https://hooks.sl"ck.com/x',
         "https://[fe80::1%25<b>]/x",
         "https://hooks.slack.com/" + "x" * 2000,
         "javascript:alert(1)",
