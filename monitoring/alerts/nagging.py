@@ -9,8 +9,8 @@ from django.db.models.functions import RowNumber
 
 from instruments.tenancy import all_organisations, organisation_scope
 from monitoring.alerts.owing import deliveries_make, maintenance_until, owe
-from monitoring.alerts.watching import nag_plan, step_note, touched
-from monitoring.models import AlertDelivery, EscalationStep, Incident, IncidentChange
+from monitoring.alerts.watching import nag_plan, step_note, steps_ahead, touched
+from monitoring.models import AlertDelivery, Incident, IncidentChange
 
 # Of one organisation at one tick: its hundreds of incidents hold up nobody else's.
 TURNS = 25
@@ -54,12 +54,8 @@ def incident_nag(*, incident_id: int, now: datetime) -> None:
         return
     opened = IncidentChange.objects.filter(incident=incident).order_by("pk").first()
     since = opened.created_at if opened else incident.opened_at
-    steps = list(
-        EscalationStep.objects.filter(minimum__lte=incident.severity).select_related("membership__user")
-    )
-    ready = [
-        step for step in steps[incident.escalated :] if since + timedelta(minutes=step.after_minutes) <= now
-    ]
+    steps = steps_ahead(incident).select_related("membership__user")
+    ready = [step for step in steps if since + timedelta(minutes=step.after_minutes) <= now]
     if ready:
         incident.escalated += len(ready)
         incident.save(update_fields=["escalated"])

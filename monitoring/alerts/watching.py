@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from instruments.models import Instrument
 from monitoring.alerts.judges.verdict import Verdict
@@ -13,6 +14,7 @@ from monitoring.alerts.kinds import KINDS
 from monitoring.alerts.machine import Policy, Standing, Step, advance
 from monitoring.alerts.owing import GATHER, maintenance_until, owe, owe_again
 from monitoring.models import (
+    AlertDelivery,
     AlertRuleVersion,
     AlertWatch,
     EscalationStep,
@@ -308,13 +310,23 @@ def nag_plan(incident: Incident, *, now: datetime) -> None:
     settings = incident.version.settings if incident.version else {}
     wait = settings.get("repeat_min")
     ahead = [now + timedelta(minutes=float(wait))] if wait else []
-    steps = EscalationStep.objects.filter(minimum__lte=incident.severity)[incident.escalated :]
+    steps = steps_ahead(incident)
     opened = IncidentChange.objects.filter(incident=incident).order_by("pk").first()
     since = opened.created_at if opened else now
     ahead += [max(now, since + timedelta(minutes=step.after_minutes)) for step in steps[:1]]
     nag_at = min(ahead, default=None)
     if not Incident.objects.filter(pk=incident.pk, maintenance=True).exists():
         Incident.objects.filter(pk=incident.pk).update(nag_at=nag_at)
+
+
+def steps_ahead(incident: Incident) -> QuerySet[EscalationStep]:
+    """Whom to tell that nobody acknowledged, and has not been told: as severity moves, earlier steps come in."""
+    told = AlertDelivery.objects.filter(
+        change__incident=incident, change__step=IncidentChange.Step.ESCALATED, recipient__isnull=False
+    )
+    # Who may not sign in is told of nothing, and would be tried again for ever.
+    steps = EscalationStep.objects.filter(minimum__lte=incident.severity, membership__user__is_active=True)
+    return steps.exclude(membership__user__in=told.values("recipient"))
 
 
 def touched(incident: Incident) -> list[int]:

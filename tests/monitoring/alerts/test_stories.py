@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from instruments.models import ApiKey, Deployment, Instrument, Membership, Site
+from instruments.models import ApiKey, Deployment, Instrument, Membership, Site, User
 from instruments.tenancy import organisation_scope
 from monitoring.alerts.connections import keys_judge
 from monitoring.alerts.handling import incident_acknowledge
@@ -249,6 +249,33 @@ def test_nobody_acknowledges_then_it_is_told_again_and_the_next_person_hears(
     assert story.heard() == [("mary", "Red. Nobody acknowledged: next person told.")]
     assert incident_acknowledge(incident=Incident.objects.get(), actor=story.people.mary, now=story.now)
     story.passes(5 * HOUR)
+    assert story.heard() == []
+
+
+def test_each_step_is_taken_once_though_severity_brings_earlier_ones_in(
+    story: Story, instrument: Instrument
+) -> None:
+    people = story.people
+    # Whoever cannot sign in any more holds up nobody.
+    User.objects.filter(pk=people.alice.pk).update(is_active=False)
+    for user, after, minimum in (
+        (people.mary, 10, Severity.RED),
+        (people.alice, 20, Severity.AMBER),
+        (people.bob, 30, Severity.AMBER),
+    ):
+        EscalationStep.objects.create(
+            organisation=story.owner,
+            membership=Membership.objects.get(user=user),
+            after_minutes=after,
+            minimum=minimum,
+        )
+    limit(story, amber=60.0, red=65.0)
+    story.levels(instrument, *[62.0] * 31)
+    told = "Nobody acknowledged: next person told."
+    assert story.heard() == [("bob", f"Amber. {told}")]
+    story.levels(instrument, *[70.0] * 5)
+    assert story.heard() == [("mary", f"Red. {told}")]
+    story.levels(instrument, *[70.0] * 40)
     assert story.heard() == []
 
 
