@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from instruments.models import Membership, Role, User
-from monitoring.alerts.watching import step_note
+from monitoring.alerts.watching import step_note, watches_lock
 from monitoring.models import AlertWatch, Incident, IncidentChange
 
 Step = IncidentChange.Step
@@ -49,6 +49,7 @@ def incident_cause(*, incident: Incident, code: str, actor: User, now: datetime)
 @transaction.atomic
 def incident_close_by_hand(*, incident: Incident, text: str, actor: User, now: datetime) -> bool:
     """End it although nothing says that it is over. What goes on is told again when it grows worse or begins anew."""
+    watches_lock(incident.pk)
     taken = Incident.objects.open().filter(pk=incident.pk).update(closed_at=now, nag_at=None, dark_since=None)
     if taken:
         AlertWatch.objects.filter(incident=incident).update(incident=None)

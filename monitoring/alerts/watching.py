@@ -116,6 +116,12 @@ def watch_locked(case: Case) -> AlertWatch:
     return AlertWatch.objects.select_for_update().get(rule=rule, subject=case.subject)
 
 
+def watches_lock(incident_id: int) -> None:
+    """Lock what an incident is about before the incident itself, as judges do: the other way round both would wait."""
+    rows = AlertWatch.objects.select_for_update().filter(incident=incident_id).order_by("pk")
+    list(rows.values_list("pk", flat=True))
+
+
 def _take(
     case: Case,
     watch: AlertWatch,

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from instruments.tenancy import all_organisations, organisation_scope
-from monitoring.alerts.watching import incident_close
+from monitoring.alerts.watching import incident_close, watches_lock
 from monitoring.models import AlertRule, AlertWatch, Incident, IncidentSubject
 
 MOST_AT_ONCE = 100
@@ -24,6 +24,7 @@ def rule_withdraw(*, rule: AlertRule, now: datetime) -> None:
 @transaction.atomic
 def incident_withdraw(*, incident_id: int, now: datetime) -> bool:
     """End one, with the reason, and owe that to who was told of it. False where it had ended."""
+    watches_lock(incident_id)
     incident = (
         Incident.objects.open()
         .select_for_update(of=("self",))

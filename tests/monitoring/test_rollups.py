@@ -3,11 +3,10 @@
 import math
 import random
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from instruments.models import Instrument, Organisation
@@ -17,6 +16,7 @@ from monitoring.charts.series import MOST_POINTS, bucket_for, level_series
 from monitoring.models import NoiseMeasurement, NoiseRollup
 from monitoring.sync.ingest import noise_store
 from tests.conftest import make_instrument
+from tests.waiting import another_waits
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -163,7 +163,7 @@ def test_a_row_given_twice_counts_as_its_last(instrument: Instrument) -> None:
 def test_rows_that_another_lane_stores_meanwhile_are_replaced(instrument: Instrument) -> None:
     """Both read that nothing is stored; the second waits for the first, and must not fail."""
     rows = [row(minute, 50.0) for minute in range(60)]
-    scope, failures, other = instrument.organisation_id, [], connections.create_connection("default")
+    scope, failures = instrument.organisation_id, []
 
     def second() -> None:
         try:
@@ -178,20 +178,7 @@ def test_rows_that_another_lane_stores_meanwhile_are_replaced(instrument: Instru
     with transaction.atomic():
         noise_store(instrument=instrument, rows=rows, now=DAY)
         thread.start()
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity "
-            "WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with other.cursor() as cursor:
-                cursor.execute(waiting)
-                if cursor.fetchone()[0]:
-                    break
-            time.sleep(0.02)
-        else:
-            raise AssertionError("the second never came to wait")
-    other.close()
+        another_waits()
     thread.join()
     assert not failures
     assert set(NoiseMeasurement.objects.filter(instrument=instrument).values_list("LAeq", flat=True)) == {

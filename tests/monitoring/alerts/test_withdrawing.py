@@ -1,13 +1,18 @@
 """A rule that is paused, removed or no longer about something leaves nothing open, and says why."""
 
+import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 
 from instruments.models import Instrument
+from instruments.tenancy import organisation_scope
+from monitoring.alerts.handling import incident_close_by_hand
 from monitoring.alerts.rules import Draft, rule_pause, rule_remove, rule_resume, rule_save
-from monitoring.alerts.withdrawing import incidents_withdraw
+from monitoring.alerts.withdrawing import incident_withdraw, incidents_withdraw
 from monitoring.models import (
     AlertKind,
     AlertRule,
@@ -20,6 +25,7 @@ from monitoring.models import (
 from tests.conftest import make_instrument
 from tests.monitoring.alerts.story import HOUR, MINUTE, Story
 from tests.monitoring.failing import arrive, check
+from tests.waiting import another_waits
 
 WITHDRAWN = "Closed: its rule no longer judges."
 
@@ -131,3 +137,43 @@ def test_a_limit_that_is_no_longer_about_an_instrument_lets_go_of_it(
     assert story.heard() == [("alice", "Closed.")]
     story.passes(HOUR)
     assert story.heard() == []
+
+
+def by_hand(story: Story) -> None:
+    incident_close_by_hand(incident=Incident.objects.get(), text="", actor=story.people.alice, now=story.now)
+
+
+def by_its_rule(story: Story) -> None:
+    incident_withdraw(incident_id=Incident.objects.get().pk, now=story.now)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+@pytest.mark.parametrize("end", [by_hand, by_its_rule])
+def test_who_ends_it_and_who_judges_it_do_not_wait_for_each_other(
+    story: Story, instrument: Instrument, end: Callable[[Story], None]
+) -> None:
+    limited(story)
+    story.levels(instrument, 70.0)
+    failures: list[BaseException] = []
+
+    def second() -> None:
+        try:
+            with organisation_scope(story.owner.pk):
+                end(story)
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=second)
+    with transaction.atomic():
+        # As a judge begins: what is watched first.
+        AlertWatch.objects.select_for_update().get(incident__isnull=False)
+        thread.start()
+        another_waits()
+        story.levels(instrument, 50.0)
+    thread.join()
+    assert not failures
+    assert Incident.objects.get().closed_at is not None
+    assert not AlertWatch.objects.filter(incident__isnull=False).exists()
