@@ -1,5 +1,6 @@
 """The pages of alerts, rules and people, and the signed links of mails: who sees what, and what a GET never does."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -99,6 +100,18 @@ def test_open_incidents_stand_worst_first_and_what_is_over_in_the_history(
     assert "Half full" in text
     assert "The key" not in text
     assert "Nothing matches" in page(people.client(people.bob), "alerts/?text=nowhere")
+
+
+def test_the_list_is_swapped_as_a_whole_and_says_how_many(people: People, unit: Instrument) -> None:
+    incident(unit)
+    incident(unit, closed_at=NOW)
+    for view in ("", "?view=history"):
+        (opening,) = re.findall(
+            r'<section id="alerts-list"[^>]*>', page(people.client(people.bob), f"alerts/{view}")
+        )
+        assert 'hx-swap="outerHTML"' in opening
+        assert 'data-announce="1 incident"' in opening
+        assert ("hx-get" in opening) == (not view)
 
 
 def test_nothing_wrong_says_what_watches(people: People) -> None:
@@ -208,6 +221,7 @@ def test_opening_the_link_of_a_mail_does_nothing_and_its_form_acknowledges(
     stranger = Client()
     for _ in range(3):
         assert "Acknowledge as Mary" in stranger.get(path).content.decode()
+    assert re.search(r"</time>\s+\((GMT|BST)\)", stranger.get(path).content.decode())
     with organisation_scope(people.organisation.pk):
         made.refresh_from_db()
         assert made.acknowledged_at is None
