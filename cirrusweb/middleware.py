@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from instruments.access import membership_for, memberships_of, signed_in_member
+from instruments.models.people import people_addressed
 from instruments.tenancy import organisation_scope
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -77,6 +78,8 @@ def organisation(get_response: GetResponse) -> GetResponse:
         with (
             organisation_scope(membership.organisation_id),
             timezone.override(zoneinfo.ZoneInfo(membership.organisation.timezone)),
+            # Anybody joins the demo.
+            people_addressed(not membership.organisation.is_demo),
         ):
             response = get_response(request)
             # A lazy response rendered later would run its queries without a scope.

@@ -4,6 +4,7 @@ from django.db import transaction
 
 from instruments.activity import activity_note
 from instruments.models import Membership, Organisation, Role, User
+from instruments.models.people import people_addressed
 from instruments.tenancy import organisation_scope
 
 
@@ -15,7 +16,7 @@ def demo() -> Organisation | None:
 @transaction.atomic
 def demo_join(*, organisation: Organisation, user: User) -> Membership:
     """Make ``user`` a viewer of the demo; whoever is in already keeps their role."""
-    with organisation_scope(organisation.pk):
+    with organisation_scope(organisation.pk), people_addressed(False):
         membership, made = Membership.objects.get_or_create(
             organisation=organisation, user=user, defaults={"role": Role.VIEWER}
         )
@@ -27,7 +28,7 @@ def demo_join(*, organisation: Organisation, user: User) -> Membership:
 @transaction.atomic
 def demo_leave(*, organisation: Organisation, user: User) -> bool:
     """End a viewer's visit, and tell whether there was one. Whoever runs the demo stays: somebody must."""
-    with organisation_scope(organisation.pk):
+    with organisation_scope(organisation.pk), people_addressed(False):
         left, _rows = Membership.objects.filter(
             organisation=organisation, user=user, role=Role.VIEWER
         ).delete()

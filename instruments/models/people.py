@@ -2,6 +2,9 @@
 
 import hashlib
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -13,6 +16,17 @@ from django.utils.translation import gettext_lazy as _
 from instruments.tenancy import OrgOwned, ScopedManager, ScopedQuerySet
 
 INVITATION_DAYS = 14
+_addressed: ContextVar[bool] = ContextVar("people_addressed", default=True)
+
+
+@contextmanager
+def people_addressed(addressed: bool) -> Iterator[None]:
+    """Whether the block may call a person without a name by their address: not where strangers read it."""
+    token = _addressed.set(addressed)
+    try:
+        yield
+    finally:
+        _addressed.reset(token)
 
 
 class UserManager(BaseUserManager["User"]):
@@ -50,7 +64,7 @@ class User(AbstractUser):
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_any_case")]
 
     def __str__(self) -> str:
-        return self.get_full_name() or self.email
+        return self.get_full_name() or (self.email if _addressed.get() else str(_("Somebody")))
 
 
 class Role(models.TextChoices):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from allauth.mfa.models import Authenticator
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -34,8 +35,15 @@ class Member:
     role_form: RoleForm | None
 
 
+def _shown(own: Membership) -> QuerySet[Membership]:
+    """Everybody; in the demo, which any stranger joins, only oneself unless one manages it."""
+    everybody = Membership.objects.all()
+    hidden = own.organisation.is_demo and not own.can_manage
+    return everybody.filter(pk=own.pk) if hidden else everybody
+
+
 def _members(own: Membership) -> list[Member]:
-    memberships = list(Membership.objects.select_related("user").order_by("user__email"))
+    memberships = list(_shown(own).select_related("user").order_by("user__email"))
     protected: set[int] | None = None
     if own.covers(Role.OWNER):
         protected = set(
@@ -58,7 +66,12 @@ def _members(own: Membership) -> list[Member]:
 
 def _people_page(request: HttpRequest, form: InvitationForm | None = None) -> HttpResponse:
     own: Membership = request.membership  # type: ignore[attr-defined]
-    context: dict[str, object] = {"members": _members(own)}
+    counts = dict(Membership.objects.order_by().values_list("role").annotate(Count("pk")))
+    context: dict[str, object] = {
+        "members": _members(own),
+        "counts": [(role.label, counts[role]) for role in Role if role in counts],
+        "total": sum(counts.values()),
+    }
     if own.can_manage:
         invitations = Invitation.objects.filter(accepted_at=None, revoked_at=None)
         context |= {

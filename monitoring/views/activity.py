@@ -18,10 +18,14 @@ def activity_page(request: HttpRequest, slug: str) -> HttpResponse:
     """A page of the log; `before` continues below an entry without counting, however long the log has become."""
     before = entry_before(request.GET.get("before", ""))
     found = activities(before=before, most=PER_PAGE + 1)
-    entries = found[:PER_PAGE]
+    entries, organisation = found[:PER_PAGE], organisation_for(request)
+    shown = entries
+    if organisation.is_demo and not request.membership.can_manage:  # type: ignore[attr-defined]
+        # Invitations name whom they went to, and strangers read what is noted in the demo.
+        shown = [each for each in entries if "@" not in each.actor_name + each.subject + each.detail]
     context = {
-        "organisation": organisation_for(request),
-        "entries": entries,
+        "organisation": organisation,
+        "entries": shown,
         "older": entries[-1].pk if len(found) > PER_PAGE else "",
         "continued": before is not None,
     }

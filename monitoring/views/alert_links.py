@@ -10,6 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from instruments.models import Membership
+from instruments.models.people import people_addressed
 from instruments.tenancy import organisation_scope
 from monitoring.alerts.handling import HANDLES, incident_acknowledge, incident_comment
 from monitoring.alerts.kinds import OF_INSTRUMENTS
@@ -40,6 +41,7 @@ def alert_link(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "monitoring/alert_link.html", {"expired": True}, status=410)
     with organisation_scope(who.organisation_id):
         member = _member(who)
+        person, organisation = str(member.user), member.organisation
         incident = (
             Incident.objects.select_related("instrument", "acknowledged_by")
             .filter(pk=int(who.subject))
@@ -47,7 +49,7 @@ def alert_link(request: HttpRequest, token: str) -> HttpResponse:
         )
         if incident is None:
             raise Http404
-        with timezone.override(member.organisation.zone):
+        with timezone.override(organisation.zone), people_addressed(not organisation.is_demo):
             may_handle = member.covers(HANDLES)
             if request.method == "POST" and may_handle:
                 now, text = timezone.now(), request.POST.get("text", "").replace("\0", "").strip()
@@ -65,8 +67,8 @@ def alert_link(request: HttpRequest, token: str) -> HttpResponse:
                 "head": head_of(incident),
                 "advice": advice_of(incident),
                 "lines": lines_of(newest) if newest else [],
-                "organisation": member.organisation,
-                "person": member.user,
+                "organisation": organisation,
+                "person": person,
                 "may_handle": may_handle,
             }
             refused = request.method == "POST" and not may_handle

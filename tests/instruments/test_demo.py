@@ -1,6 +1,7 @@
 """The demo: joined with one click, left with another; and sign-up where the operator opened it to all."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from django.urls import reverse
 
 from instruments.models import Membership, Organisation, Role, User
 from instruments.tenancy import organisation_scope
-from tests.conftest import PASSWORD, People, join, make_organisation, make_user
+from monitoring.alerts.links import incident_link
+from monitoring.models import AlertDelivery, Incident, IncidentChange
+from tests.conftest import PASSWORD, People, join, make_instrument, make_organisation, make_user
 
 JOIN, LEAVE = "/demo/join/", "/demo/leave/"
 
@@ -23,10 +26,14 @@ def demo(people: People) -> Organisation:
     return made
 
 
-def role_in(organisation: Organisation, user: User) -> str | None:
+def membership_of(organisation: Organisation, user: User) -> Membership | None:
     with organisation_scope(organisation.pk):
-        membership = Membership.objects.filter(user=user).first()
-        return membership.role if membership else None
+        return Membership.objects.filter(user=user).first()
+
+
+def role_in(organisation: Organisation, user: User) -> str | None:
+    membership = membership_of(organisation, user)
+    return membership.role if membership else None
 
 
 def test_joined_with_one_click_and_left_with_another(people: People, demo: Organisation) -> None:
@@ -45,6 +52,41 @@ def test_joined_with_one_click_and_left_with_another(people: People, demo: Organ
     assert role_in(demo, people.charlie) is None
     assert charlie.get("/o/demo/").status_code == 404
     assert role_in(people.other, people.charlie) == Role.OWNER
+
+
+def test_strangers_in_the_demo_learn_nobodys_address(people: People, demo: Organisation) -> None:
+    nora, ivan = make_user("nora@example.com"), make_user("ivan@example.com")
+    olga, unit = make_user("olga@example.com"), make_instrument(demo, "QT000001")
+    for user in (nora, ivan):
+        people.client(user).post(JOIN)
+    join(demo, olga, Role.MEMBER)
+    now = datetime.now(UTC)
+    with organisation_scope(demo.pk):
+        incident = Incident.objects.create(instrument=unit, kind="offline", opened_at=now)
+        change = IncidentChange.objects.create(incident=incident, step="opened", cause="offline", at=now)
+        AlertDelivery.objects.create(change=change, recipient=nora, due_at=now, sent_at=now)
+    handle = f"/o/demo/alerts/{incident.pk}/handle/"
+    people.client(olga).post(handle, {"do": "acknowledge"})
+    people.client(olga).post(handle, {"do": "assign", "member": getattr(membership_of(demo, nora), "pk", "")})
+    owner = User.objects.get(email="demo@example.com")
+    people.client(owner).post("/o/demo/people/invite/", {"email": "new@example.com", "role": "viewer"})
+    pages = ("", "people/", "alerts/", f"alerts/{incident.pk}/", "i/QT000001/", "activity/", "notifications/")
+    for reader in (ivan, olga):
+        for page in pages:
+            answer = people.client(reader).get(f"/o/demo/{page}")
+            assert answer.status_code == (403 if page == "activity/" and reader == ivan else 200)
+            found = set(re.findall(r"\w+@example\.com", answer.content.decode()))
+            assert found <= {reader.email}, page
+    told = people.client(ivan).get("/o/demo/people/").content.decode()
+    assert "4 people (Viewer 2, Member 1, Owner 1)" in told
+    assert "ivan@example.com" in told
+    link = incident_link(organisation_id=demo.pk, user_id=ivan.pk, incident_id=incident.pk)
+    assert "olga" not in Client().get("/" + link.split("/", 3)[3]).content.decode()
+    # Whoever runs it knows who is there.
+    told = people.client(owner).get("/o/demo/people/").content.decode()
+    assert {"nora@example.com", "ivan@example.com", "olga@example.com"} <= set(
+        re.findall(r"\w+@example\.com", told)
+    )
 
 
 def test_whoever_runs_the_demo_stays(demo: Organisation) -> None:
