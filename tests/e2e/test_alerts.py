@@ -1,0 +1,32 @@
+"""The list of alerts in a browser: narrowing it, and opening what was found."""
+
+import re
+from datetime import datetime
+
+from playwright.sync_api import expect
+
+from instruments.tenancy import organisation_scope
+from monitoring.models import Incident, IncidentSubject
+from tests.conftest import People
+from tests.e2e.conftest import Visit
+from tests.e2e.fleets import monitor
+
+
+def test_what_was_searched_for_can_be_clicked_at_once(crew: People, visit: Visit, now: datetime) -> None:
+    unit = monitor(crew.organisation, "QT000001", "Wall", now=now)
+    with organisation_scope(crew.organisation.pk):
+        for kind in ("offline", "disk"):
+            made = Incident.objects.create(instrument=unit, kind=kind, key=kind, opened_at=now)
+            IncidentSubject.objects.create(incident=made, instrument=unit, since_at=now)
+    page = visit.page(crew.bob)
+    page.goto("/o/harbour/alerts/")
+    page.get_by_role("searchbox").fill("wall")
+    expect(page).to_have_url(re.compile("text=wall"))
+    page.wait_for_load_state("networkidle")
+    # A hand holds the button down for longer than an answer takes.
+    page.get_by_role("link", name="Offline").click(delay=500)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Offline")
+    page.go_back()
+    page.get_by_label("Kind").select_option("disk")
+    expect(page.locator("#alerts-list tbody tr")).to_have_count(1)
+    visit.check(page)
