@@ -54,6 +54,8 @@ SYNC_TASK_SECONDS = env.int("SYNC_TASK_SECONDS", default=120)
 SYNC_LEASE_SECONDS = env.int("SYNC_LEASE_SECONDS", default=180)
 SYNC_TURNS_PER_KEY = env.int("SYNC_TURNS_PER_KEY", default=20)
 SYNC_BACKFILLS_AT_ONCE = env.int("SYNC_BACKFILLS_AT_ONCE", default=2)
+# Mails and messages on their way at the same time, below the number of worker threads: each may hold one for 20 s.
+SENDS_AT_ONCE = env.int("SENDS_AT_ONCE", default=3)
 # Sound and time histories of events are kept in DATA_DIR/media once somebody has asked for them, up to this size.
 MEDIA_CACHE_MB = env.int("MEDIA_CACHE_MB", default=2048)
 # Somebody waits for it: what MyCirrus has not sent by then is given up.

@@ -26,6 +26,8 @@ from cirrusweb.settings import *  # noqa: E402, F403
 # Hashing is slow on purpose; a thousand sign-ins in tests need not be.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+# Stories are told message by message; how many are on their way at once is a test's own question.
+SENDS_AT_ONCE = 100
 # A file, as in an installation: SQLite in memory knows no two writers that wait for one another.
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
     DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "tests.sqlite3")}  # noqa: F405

@@ -136,6 +136,8 @@ def environment(
         "HISTORY_DAYS": "7",
         # One of the worker's two threads is always free for what is new.
         "SYNC_BACKFILLS_AT_ONCE": "1",
+        # Nor are both of them to wait for a mail server that says nothing.
+        "SENDS_AT_ONCE": "1",
         # glibc gives each thread an arena of its own; two are enough here and halve the worker's memory.
         "MALLOC_ARENA_MAX": "2",
     }

@@ -1,32 +1,62 @@
 """Whose turn it is to send what is owed, and how a turn ends: a claim is a lease, and only its holder marks."""
 
 import uuid
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
+from django.db.models import Count
 from django.utils import timezone
 
 from instruments.tenancy import all_organisations
-from monitoring.models import Owed
+from monitoring.models import AlertDelivery, Digest, Owed
 from monitoring.sync.schedule import next_retry
 
 LEASE = timedelta(minutes=2)
-MOST_AT_ONCE = 50
+# Looked at for those whose turn it is; far more than are ever sent at once.
+MOST_LOOKED_AT = 500
 MESSAGE_LENGTH = 300
+Claim = tuple[int, int, str]
 
 
-def owed_claim(model: type[Owed], *, now: datetime) -> list[tuple[int, int, str]]:
-    """Claim messages to send: (organisation id, message id, token) for each."""
+def owed_claim(model: type[Owed], *, now: datetime) -> list[Claim]:
+    """Claim messages to send, as many as there are places for: (organisation id, message id, token) for each.
+
+    A mail server that says nothing holds those places and no other thread; one organisation never holds all of them.
+    """
     with all_organisations(reason="the sender serves every organisation"):
+        # Before the places: whoever claims at the same moment wants the same ones, and does not get the next instead.
+        waiting = list(model.objects.turns(now).values_list("organisation_id", "pk")[:MOST_LOOKED_AT])
+        held = _held(now) if waiting else Counter()
         claims = []
-        for organisation_id, pk in list(
-            model.objects.turns(now).values_list("organisation_id", "pk")[:MOST_AT_ONCE]
-        ):
+        for organisation_id, pk in waiting:
+            if held.total() >= settings.SENDS_AT_ONCE:
+                break
+            if held[organisation_id] >= max(1, settings.SENDS_AT_ONCE - 1):
+                continue
+            held[organisation_id] += 1
             token = uuid.uuid4()
-            held = model.objects.due(now).filter(pk=pk).update(lease_until=now + LEASE, lease_token=token)
-            if held:
+            if model.objects.due(now).filter(pk=pk).update(lease_until=now + LEASE, lease_token=token):
                 claims.append((organisation_id, pk, str(token)))
         return claims
+
+
+def _held(now: datetime) -> Counter[int]:
+    """How many messages of each organisation are on their way."""
+    held = Counter[int]()
+    for kind in (AlertDelivery, Digest):
+        out = kind.objects.filter(lease_until__gt=now, sent_at=None, failed_at=None).order_by()
+        held.update(dict(out.values_list("organisation_id").annotate(Count("pk"))))
+    return held
+
+
+def owed_return(model: type[Owed], claims: Iterable[Claim]) -> None:
+    """Give back what was claimed and cannot be handed on."""
+    with all_organisations(reason="the sender serves every organisation"):
+        for _, pk, token in claims:
+            model.objects.filter(pk=pk, lease_token=token).update(lease_until=None, lease_token=None)
 
 
 def owed_held(model: type[Owed], *, pk: int, token: str) -> Any:

@@ -191,15 +191,14 @@ class Owed(OrgOwned):
         abstract = True
 
 
-# On their way to one channel at a time: a receiver that is slow on purpose holds up this many workers and no more.
-MOST_UNDER_WAY = 4
-
-
 class AlertDeliveryQuerySet(OwedQuerySet):
     """Messages of the organisation in scope that people or channels are owed."""
 
     def turns(self, now: datetime) -> "Self":
-        """Fairly: the first of each organisation's mails and of each channel, then their second, and so on."""
+        """Fairly: the first of each organisation's mails and of each channel, then the second mails, and so on.
+
+        To one channel one at a time: a receiver that is slow on purpose holds up one worker and no more.
+        """
         under_way = self.filter(lease_until__gt=now, sent_at=None, failed_at=None, target__isnull=False)
         return (
             self.due(now)
@@ -211,7 +210,7 @@ class AlertDeliveryQuerySet(OwedQuerySet):
                     order_by=[F("pk").asc()],
                 )
             )
-            .filter(Q(target=None) | Q(turn__lte=MOST_UNDER_WAY))
+            .filter(Q(target=None) | Q(turn=1))
             .order_by("turn", "pk")
         )
 

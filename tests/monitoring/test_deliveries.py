@@ -9,11 +9,14 @@ import pytest
 from django.core.mail import EmailMultiAlternatives
 from django.db import connection
 
-from instruments.models import Instrument, Membership
+from cirrusweb.celery import app as celery_app
+from instruments.models import Instrument, Membership, Organisation
 from instruments.tenancy import organisation_scope
+from monitoring.alerts import tasks
 from monitoring.alerts.claims import LEASE
 from monitoring.alerts.deliveries import deliveries_claim, delivery_send
-from monitoring.models import AlertDelivery
+from monitoring.alerts.digests.turns import digests_claim
+from monitoring.models import AlertDelivery, Digest
 from tests.conftest import People, join, make_instrument, make_organisation, make_user
 from tests.monitoring.failing import DAY, NIGHT, SEEN, arrive, asks, check
 from tests.monitoring.mailserver import Mailbox
@@ -272,3 +275,83 @@ def test_many_senders_at_once_send_one_mail_each(mailbox: Mailbox) -> None:
     assert failures == []
     assert len(mailbox.mails) == 10
     assert len({str(mail["Message-ID"]) for _, mail in mailbox.mails}) == 10
+
+
+def owes(owner: Organisation, count: int) -> None:
+    """``count`` people of ``owner`` are owed a mail each."""
+    for number in range(count):
+        user = make_user(f"person{number}@{owner.slug}.example")
+        join(owner, user, "viewer")  # type: ignore[arg-type]
+        asks(owner, user)
+    unit = make_instrument(owner, first_seen_at=SEEN)
+    with organisation_scope(owner.pk):
+        arrive(unit, check(NIGHT))
+
+
+def test_few_are_on_their_way_at_once_and_never_all_of_one_organisation(
+    mailbox: Mailbox, settings: Any, db: None
+) -> None:
+    """Each may hold a worker's thread for as long as a mail server says nothing."""
+    settings.SENDS_AT_ONCE = 3
+    harbour, other = make_organisation("harbour"), make_organisation("other")
+    owes(harbour, 6)
+    now = datetime.now(UTC)
+    first = deliveries_claim(now=now)
+    assert [claim[0] for claim in first] == [harbour.pk, harbour.pk]
+    assert deliveries_claim(now=now) == []
+    owes(other, 6)
+    now = datetime.now(UTC)
+    assert [claim[0] for claim in deliveries_claim(now=now)] == [other.pk]
+    assert deliveries_claim(now=now) == []
+    with organisation_scope(harbour.pk):
+        assert delivery_send(delivery_id=first[0][1], token=first[0][2])
+    assert [claim[0] for claim in deliveries_claim(now=now)] == [harbour.pk]
+    # Whoever died with a message in hand gives its place back with the lease.
+    assert len(deliveries_claim(now=now + LEASE)) == 3
+
+
+def test_digests_and_alerts_share_the_places(mailbox: Mailbox, settings: Any, db: None) -> None:
+    settings.SENDS_AT_ONCE = 1
+    harbour = make_organisation("harbour")
+    owes(harbour, 1)
+    now = datetime.now(UTC)
+    with organisation_scope(harbour.pk):
+        member = Membership.objects.get()
+        Digest.objects.create(
+            organisation=harbour,
+            recipient=member.user,
+            rhythm="daily",
+            on=now.date(),
+            asked_at=now,
+            due_at=now,
+        )
+    assert len(digests_claim(now=now)) == 1
+    assert deliveries_claim(now=now) == []
+
+
+def test_each_send_that_ends_has_the_next_one_begin(mailbox: Mailbox, settings: Any, db: None) -> None:
+    """At once, and not with the next tick."""
+    settings.SENDS_AT_ONCE = 1
+    harbour = make_organisation("harbour")
+    owes(harbour, 4)
+    assert tasks.dispatch() == 1
+    for sent in range(1, 5):
+        with organisation_scope(harbour.pk):
+            out = AlertDelivery.objects.get(lease_until__gt=datetime.now(UTC))
+        tasks.send(harbour.pk, out.pk, str(out.lease_token))
+        assert len(mailbox.mails) == sent
+    with organisation_scope(harbour.pk):
+        assert not AlertDelivery.objects.filter(sent_at=None).exists()
+
+
+def test_what_a_dead_broker_does_not_take_keeps_no_place(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, db: None
+) -> None:
+    owes(make_organisation("harbour"), 2)
+    for name in ("broker_write_url", "broker_read_url", "broker_url"):
+        monkeypatch.setattr(celery_app.conf, name, "redis://127.0.0.1:9/0")
+    monkeypatch.setattr(celery_app.amqp, "_producer_pool", None)
+    monkeypatch.setattr(celery_app, "_pool", None)
+    with pytest.raises(tasks.BROKER_FAILURES):
+        tasks.dispatch()
+    assert len(deliveries_claim(now=datetime.now(UTC))) == 2
