@@ -149,7 +149,7 @@ class Production:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
