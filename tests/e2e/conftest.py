@@ -171,6 +171,8 @@ def poll() -> Poll:
     """Make a part poll at once, as it does when its tab is looked at again, and wait for the answer."""
 
     def at_once(page: Page, part: str) -> None:
+        # While another answer is on its way or being put in, the part does not hear.
+        until(page, "!document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling, .htmx-added')")
         with page.expect_response(lambda response: "version=" in response.url):
             page.evaluate(f"htmx.trigger('#{part}', 'wake')")
 

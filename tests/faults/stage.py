@@ -144,8 +144,10 @@ class Stage:
         serial, now = instrument.serial, datetime.now(UTC)
         noise = noise_stored(instrument)
         ended = noise[-1]["start_at"] + timedelta(seconds=noise[-1]["duration_s"])
+        # Whole minutes: MyCirrus is asked in whole seconds, and a row may begin with the one that is cut off.
+        began = self.began.replace(second=0, microsecond=0)
         # From a little after the first look's beginning, which fell into the seconds of the start.
-        first, year = self.began - DAY + timedelta(minutes=5), now - 364 * DAY
+        first, year = began - DAY + timedelta(minutes=5), now - 364 * DAY
         _same(
             [row for row in noise if row["start_at"] >= first],
             noise_told(self.mycirrus, serial, first, ended),
@@ -161,9 +163,9 @@ class Stage:
         ):
             _same([row for row in stored if row["at"] >= year], told, f"{name} of {serial}")
         for resource in OTHERS:
-            since = {"calibration-log": year, "third-octave": self.began - THIRDS}.get(resource, first)
+            since = {"calibration-log": year, "third-octave": began - THIRDS}.get(resource, first)
             # Fetched once in this hour: what came since is not asked for yet.
-            until_at = self.began - timedelta(minutes=10)
+            until_at = began - timedelta(minutes=10)
             told = series_told(self.mycirrus, resource, serial, since, until_at)
             _same(series_stored(resource, serial, since, until_at), told, f"{resource} of {serial}")
 
