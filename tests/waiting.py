@@ -1,8 +1,38 @@
 """Waiting on PostgreSQL until somebody else waits: two who meet at the same rows, in the order that a test wants."""
 
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from django.db import connections
+from django.db import connection, connections
+
+from instruments.tenancy import organisation_scope
+
+
+@contextmanager
+def meanwhile(organisation_id: int, work: Callable[[], object]) -> Iterator[Callable[[], None]]:
+    """Gives what begins ``work`` on another connection and returns once it waits for us; it has to end well."""
+    failures: list[BaseException] = []
+
+    def second() -> None:
+        try:
+            with organisation_scope(organisation_id):
+                work()
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=second)
+
+    def begin() -> None:
+        thread.start()
+        another_waits()
+
+    yield begin
+    thread.join()
+    assert not failures, failures
 
 
 def another_waits() -> None:

@@ -2,7 +2,6 @@
 
 import math
 import random
-import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,7 +15,7 @@ from monitoring.charts.series import MOST_POINTS, bucket_for, level_series
 from monitoring.models import NoiseMeasurement, NoiseRollup
 from monitoring.sync.ingest import noise_store
 from tests.conftest import make_instrument
-from tests.waiting import another_waits
+from tests.waiting import meanwhile
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -163,24 +162,14 @@ def test_a_row_given_twice_counts_as_its_last(instrument: Instrument) -> None:
 def test_rows_that_another_lane_stores_meanwhile_are_replaced(instrument: Instrument) -> None:
     """Both read that nothing is stored; the second waits for the first, and must not fail."""
     rows = [row(minute, 50.0) for minute in range(60)]
-    scope, failures = instrument.organisation_id, []
 
     def second() -> None:
-        try:
-            with organisation_scope(scope), transaction.atomic():
-                noise_store(instrument=instrument, rows=[row(minute, 70.0) for minute in range(90)], now=DAY)
-        except BaseException as error:
-            failures.append(error)
-        finally:
-            connection.close()
+        with transaction.atomic():
+            noise_store(instrument=instrument, rows=[row(minute, 70.0) for minute in range(90)], now=DAY)
 
-    thread = threading.Thread(target=second)
-    with transaction.atomic():
+    with meanwhile(instrument.organisation_id, second) as begin, transaction.atomic():
         noise_store(instrument=instrument, rows=rows, now=DAY)
-        thread.start()
-        another_waits()
-    thread.join()
-    assert not failures
+        begin()
     assert set(NoiseMeasurement.objects.filter(instrument=instrument).values_list("LAeq", flat=True)) == {
         70.0
     }

@@ -1,6 +1,5 @@
 """A rule that is paused, removed or no longer about something leaves nothing open, and says why."""
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -9,7 +8,6 @@ import pytest
 from django.db import connection, transaction
 
 from instruments.models import Instrument
-from instruments.tenancy import organisation_scope
 from monitoring.alerts.handling import incident_close_by_hand
 from monitoring.alerts.rules import Draft, rule_pause, rule_remove, rule_resume, rule_save
 from monitoring.alerts.withdrawing import incident_withdraw, incidents_withdraw
@@ -25,7 +23,7 @@ from monitoring.models import (
 from tests.conftest import make_instrument
 from tests.monitoring.alerts.story import HOUR, MINUTE, Story
 from tests.monitoring.failing import arrive, check
-from tests.waiting import another_waits
+from tests.waiting import meanwhile
 
 WITHDRAWN = "Closed: its rule no longer judges."
 
@@ -155,25 +153,10 @@ def test_who_ends_it_and_who_judges_it_do_not_wait_for_each_other(
 ) -> None:
     limited(story)
     story.levels(instrument, 70.0)
-    failures: list[BaseException] = []
-
-    def second() -> None:
-        try:
-            with organisation_scope(story.owner.pk):
-                end(story)
-        except BaseException as error:
-            failures.append(error)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=second)
-    with transaction.atomic():
+    with meanwhile(story.owner.pk, lambda: end(story)) as begin, transaction.atomic():
         # As a judge begins: what is watched first.
         AlertWatch.objects.select_for_update().get(incident__isnull=False)
-        thread.start()
-        another_waits()
+        begin()
         story.levels(instrument, 50.0)
-    thread.join()
-    assert not failures
     assert Incident.objects.get().closed_at is not None
     assert not AlertWatch.objects.filter(incident__isnull=False).exists()
