@@ -95,7 +95,7 @@ def case_judged(
             watch.save(update_fields=["standing", "due_at", "incident"])
         if known is not None:
             # Whoever judges many in a row goes on from here.
-            known.standing, known.due_at, known.incident = watch.standing, watch.due_at, watch.incident
+            known.standing, known.due_at, known.incident_id = watch.standing, watch.due_at, watch.incident_id
         return steps
 
 
