@@ -201,6 +201,7 @@ def _recorded(limit: Limit, rows: Sequence[Row], zone: zoneinfo.ZoneInfo) -> Ite
 
 def _rolling(limit: Limit, rows: Sequence[Row], zone: zoneinfo.ZoneInfo) -> Iterator[tuple[Verdict, Window]]:
     lasting, sums, first = _Lasting(limit), Sums(limit.quantity.means), 0
+    period_s = limit.period.total_seconds()
     held: list[bool] = []
     for row in rows:
         inside = limit.hours.day_of(row.start.astimezone(zone)) is not None
@@ -222,9 +223,10 @@ def _rolling(limit: Limit, rows: Sequence[Row], zone: zoneinfo.ZoneInfo) -> Iter
                 if held[index]:
                     sums.add(rows[index])
         seen = sums
-        if 0 < first < len(held) and held[first - 1] and rows[first - 1].end > start:
+        before = rows[first - 1]
+        if 0 < first < len(held) and held[first - 1] and before.end > start and before.seconds <= period_s:
             # It reaches into the window, and counts by the part that does.
-            seen = sums.plus(rows[first - 1].cut(start)[1])
+            seen = sums.plus(before.cut(start)[1])
         window = Window(start, row.end, seen.value(), seen.seconds)
         if window.coverage_pct < limit.coverage_pct:
             yield Verdict(State.NO_DATA, row.end), window

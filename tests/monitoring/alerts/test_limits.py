@@ -90,6 +90,14 @@ def test_a_mean_over_longer_than_the_period_says_nothing_of_it(over: Over) -> No
     assert {state for state, _, _ in told} == {State.NO_DATA}
 
 
+def test_nor_does_the_end_of_one_that_reaches_in_from_before() -> None:
+    """A quarter of an hour at 90, and minutes at 50 since the period was changed."""
+    rows = [*by(15, 90.0), *minutes(*[50.0] * 5, start=DAY + 8 * HOUR + 15 * MINUTE)]
+    told = judged(Limit("LAeq", Over.ROLLING, 5 * MINUTE, red=60.0), rows)
+    assert [(state, value) for state, _, value in told[-2:]] == [(State.CLEAR, 50.0)] * 2
+    assert State.RED not in {state for state, _, _ in told}
+
+
 def test_a_period_ends_without_a_row_to_say_so() -> None:
     limit, rows = Limit("LAeq", Over.FIXED, HOUR, red=60.0), minutes(*[70.0] * 50)
     assert judged(limit, rows)[-1][0] == State.RED
