@@ -79,7 +79,10 @@ def _lives(stretches: Sequence[Stretch], zone: Any) -> Iterator[_Life]:
     standing = Standing()
     life: _Life | None = None
     for stretch in stretches:
-        for verdict, window in judge(stretch.limit, stretch.rows, zone, after=stretch.after):
+        # What the clock has ended meanwhile no row need reach the end of.
+        for verdict, window in judge(
+            stretch.limit, stretch.rows, zone, after=stretch.after, until=stretch.until
+        ):
             if verdict.at > stretch.until:
                 break
             standing, steps = advance(standing, verdict, _EACH)

@@ -81,7 +81,7 @@ def levels_judge(
     known = {
         watch.rule_id: watch for watch in AlertWatch.objects.filter(subject=subject, rule__in=list(rules))
     }
-    floor = max(now - LOOK_BACK, instrument.first_seen_at)
+    floor = _floor(instrument, now)
     newest = max(starts)
     for rule_id, versions in rules.items():
         watch, covered = known.get(rule_id), [each for each in versions if covers(each, instrument, site_id)]
@@ -108,7 +108,9 @@ def periods_close(watch: AlertWatch, now: datetime) -> None:
     """Judge the fixed period of a levels' rule whose end no row came to tell."""
     instrument = watch.instrument
     assert instrument is not None  # noqa: S101 - levels are an instrument's
+    # From here on the row is held; until now a turn may have judged further.
     AlertWatch.objects.filter(pk=watch.pk).update(due_at=None)
+    watch.refresh_from_db(fields=["judged_until", "standing", "due_at", "incident"])
     newest = AlertRuleVersion.objects.filter(rule=watch.rule_id).order_by("-number").first()
     if newest is None or watch.judged_until is None:
         return
@@ -118,9 +120,14 @@ def periods_close(watch: AlertWatch, now: datetime) -> None:
         each for each in _rules_of(table, now).get(watch.rule_id, []) if covers(each, instrument, site_id)
     ]
     if covered:
-        since, until = watch.judged_until, now - PATIENCE
+        since, until = max(watch.judged_until, _floor(instrument, now)), now - PATIENCE
         stretches = _stretches(covered, instrument, table, since, None, place)
         _judge(_case(covered[-1], instrument), stretches, watch, since, now, zone, until=until)
+
+
+def _floor(instrument: Instrument, now: datetime) -> datetime:
+    """From before it nothing wakes anybody."""
+    return max(now - LOOK_BACK, instrument.first_seen_at)
 
 
 def _stands(instrument: Instrument, now: datetime) -> tuple[Deployment | None, int | None, zoneinfo.ZoneInfo]:

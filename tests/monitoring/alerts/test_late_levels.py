@@ -220,6 +220,33 @@ def test_the_last_period_of_a_monitor_that_was_switched_off_is_judged(
     assert Incident.objects.count() == 1
 
 
+def test_what_comes_late_for_a_period_that_the_clock_ended_is_judged(
+    story: Story, instrument: Instrument
+) -> None:
+    """Three quarters of the hour were quiet; what was loud in it comes afterwards, and does not reach its end."""
+    story.asks(story.people.alice)
+    limited(story, over="fixed", period_min=60, red=65.0)
+    hour = story.now
+    story.levels(instrument, *[50.0] * 46)
+    story.passes(HOUR)
+    assert story.heard() == []
+    comes(story, instrument, hour + 46 * MINUTE, *[90.0] * 9)
+    assert story.heard() == [("alice", "Red. Opened.")]
+    assert Incident.objects.get().opened_at <= hour + HOUR
+
+
+def test_an_hour_of_long_ago_wakes_nobody_when_its_time_comes_at_last(
+    story: Story, instrument: Instrument
+) -> None:
+    """The worker was away for three days."""
+    story.asks(story.people.alice)
+    limited(story, over="fixed", period_min=60, red=65.0)
+    story.levels(instrument, *[65.5] * 50)
+    story.clock.shift(timedelta(days=3))
+    story.passes(MINUTE)
+    assert story.heard() == []
+
+
 def test_a_rule_of_a_site_leaves_what_was_measured_elsewhere_alone(
     story: Story, instrument: Instrument
 ) -> None:
