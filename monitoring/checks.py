@@ -7,15 +7,8 @@ from decimal import Decimal
 
 from instruments.models import Instrument
 from instruments.mycirrus.types import passed
-from monitoring.acoustics.validity import (
-    FIELD_CHECK_STEP,
-    Suspect,
-    calibration_step,
-    doubt_since,
-    released,
-    step_is_large,
-)
-from monitoring.models import Calibration, DoubtReview, SystemIntegrityCheck
+from monitoring.acoustics.validity import FIELD_CHECK_STEP, calibration_step, step_is_large
+from monitoring.models import Calibration, SystemIntegrityCheck
 
 FREQUENCIES = (("500 Hz", "level_500hz_db"), ("1 kHz", "level_1khz_db"), ("8 kHz", "level_8khz_db"))
 
@@ -108,38 +101,3 @@ def _worst_marked(levels: list[SicLevel]) -> list[SicLevel]:
         replace(level, stands_out=level.difference_db is not None and abs(level.difference_db) == most)
         for level in levels
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """That levels are in doubt, by which failed check, and since when (None: since the first)."""
-
-    failed_at: datetime
-    since_at: datetime | None
-    is_reviewed: bool = False
-
-
-def doubt_of(*, instrument: Instrument) -> Doubt | None:
-    """Whether the last SIC that says anything failed, and the last good check before that failure. R12, R14.
-
-    A run of failures is one doubt: it starts at the last good check before the first of them.
-    """
-    checks = SystemIntegrityCheck.objects.filter(instrument=instrument)
-    last = checks.filter(passed__isnull=False).first()
-    if last is None or last.passed:
-        return None
-    good = checks.filter(passed=True).first()
-    calibrations = Calibration.objects.filter(instrument=instrument)
-    if any(passed(each.status) for each in calibrations.filter(at__gt=last.at)[:20]):
-        # R14: a calibration found it good, and ended the doubt.
-        return None
-    first_failed = (
-        checks.filter(passed=False, at__gt=good.at).last() if good else checks.filter(passed=False).last()
-    )
-    failed_at = first_failed.at if first_failed else last.at
-    calibrated = (each.at for each in calibrations.filter(at__lt=failed_at)[:20] if passed(each.status))
-    since_at = doubt_since([good.at if good else None, next(calibrated, None)])
-    # R12's exception: a reviewer may have found that levels were good for longer.
-    review = DoubtReview.objects.filter(instrument=instrument, found_at=failed_at).last()
-    suspect = released(Suspect(since_at, None, failed_at), review.good_until_at if review else None)
-    return Doubt(failed_at, suspect.since_at, suspect.is_reviewed)

@@ -5,7 +5,7 @@ The rules are those of `acoustics/validity.py`; a row of evidence changes no lev
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from django.db import connection, transaction
@@ -115,6 +115,15 @@ def sic_doubts(*, checked: Checked, reviews: Iterable[DoubtReview] = ()) -> list
     judged = [(check.at, words.get(check.passed, Verdict.NOT_SAID)) for check in checked.sics]
     judged += [(check.at, Verdict.GOOD) for check in checked.calibrations if passed(check.status)]
     return _shortened(suspects(sorted(judged, key=lambda each: each[0])), reviews)
+
+
+def doubt_of(*, instrument: Instrument) -> Suspect | None:
+    """R14: what the SICs leave in doubt until now; None where a check since was good. Three queries."""
+    good = SystemIntegrityCheck.objects.filter(instrument=instrument, passed=True).first()
+    start = good.at if good else datetime(1970, 1, 1, tzinfo=UTC)
+    checked = checks_around(instrument=instrument, start=start, end=timezone.now())
+    found = sic_doubts(checked=checked, reviews=DoubtReview.objects.filter(instrument=instrument))
+    return found[-1] if found and found[-1].until_at is None else None
 
 
 def _shortened(found: list[Suspect], reviews: Iterable[DoubtReview]) -> list[Suspect]:

@@ -102,8 +102,3 @@ def released(suspect: Suspect, good_until: datetime | None) -> Suspect:
         return suspect
     since = min(good_until, suspect.found_at)
     return replace(suspect, since_at=since, is_reviewed=True, reviewed_from_at=suspect.since_at)
-
-
-def doubt_since(good_checks: Iterable[datetime | None]) -> datetime | None:
-    """R12 and R14: levels are in doubt from the last good check before a failure on; None: from the very first."""
-    return max((at for at in good_checks if at is not None), default=None)

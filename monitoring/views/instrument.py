@@ -9,7 +9,8 @@ from django.utils import timezone
 from cirrusweb.htmx import render, unchanged, wants_fragment
 from instruments.access import instrument_for, instrument_joined, organisation_for
 from instruments.models import ApiKey
-from monitoring.checks import FREQUENCIES, calibration_rows, doubt_of, sic_rows
+from monitoring.checks import FREQUENCIES, calibration_rows, sic_rows
+from monitoring.doubt import doubt_of
 from monitoring.fetching import fetchings
 from monitoring.models import Incident, InstrumentStatus, Resource, SyncTarget
 from monitoring.models.tolerances import tolerances_in_force

@@ -7,8 +7,9 @@ from django.utils import timezone
 
 from cirrusweb.templatetags.ages import age, day
 from instruments.tenancy import organisation_scope
-from monitoring.acoustics.validity import calibration_step, doubt_since, step_is_large
-from monitoring.checks import calibration_rows, doubt_of, sic_rows
+from monitoring.acoustics.validity import calibration_step, step_is_large
+from monitoring.checks import calibration_rows, sic_rows
+from monitoring.doubt import doubt_of
 from monitoring.models import Calibration, SystemIntegrityCheck
 from monitoring.templatetags.levels import latitude, longitude, period, signed
 from tests.conftest import People, make_instrument
@@ -29,11 +30,6 @@ def test_an_unknown_offset_has_no_step() -> None:
     assert calibration_step(None, 0.1) is None
     assert calibration_step(0.1, None) is None
     assert step_is_large(None) is False
-
-
-def test_doubt_begins_at_the_last_good_check() -> None:
-    assert doubt_since([NIGHT, None, NIGHT + timedelta(hours=3)]) == NIGHT + timedelta(hours=3)
-    assert doubt_since([None]) is None
 
 
 @pytest.mark.django_db
@@ -97,7 +93,7 @@ class TestRows:
             self.sic(days_ago, passed)
         doubt = doubt_of(instrument=self.instrument)
         assert doubt is not None
-        assert doubt.failed_at == NIGHT - timedelta(days=2)
+        assert doubt.found_at == NIGHT - timedelta(days=2)
         assert doubt.since_at == NIGHT - timedelta(days=4)
 
     def test_a_good_calibration_after_the_last_good_sic_shortens_the_doubt(self) -> None:
@@ -114,12 +110,20 @@ class TestRows:
         self.calibration(0.5, 0.0)
         assert doubt_of(instrument=self.instrument) is None
 
+    def test_a_good_calibration_between_two_failures_ends_the_first_doubt(self) -> None:
+        for days_ago, passed in ((3, True), (2, False), (0, False)):
+            self.sic(days_ago, passed)
+        self.calibration(1, 0.0)
+        doubt = doubt_of(instrument=self.instrument)
+        assert doubt is not None
+        assert (doubt.since_at, doubt.found_at) == (NIGHT - timedelta(days=1), NIGHT)
+
     def test_without_any_good_check_everything_is_in_doubt(self) -> None:
         self.sic(1, False)
         self.sic(0, False)
         doubt = doubt_of(instrument=self.instrument)
         assert doubt is not None
-        assert (doubt.failed_at, doubt.since_at) == (NIGHT - timedelta(days=1), None)
+        assert (doubt.found_at, doubt.since_at) == (NIGHT - timedelta(days=1), None)
 
 
 def test_differences_carry_a_sign_and_nothing_is_not_zero() -> None:

@@ -13,8 +13,7 @@ from instruments.tenancy import organisation_scope
 from monitoring.acoustics.validity import Suspect, released
 from monitoring.charts.marks import marks_of
 from monitoring.check_standings import standing_refresh
-from monitoring.checks import Doubt, doubt_of
-from monitoring.doubt import checks_around
+from monitoring.doubt import checks_around, doubt_of
 from monitoring.models import (
     Calibration,
     DoubtReview,
@@ -266,11 +265,12 @@ def test_board_and_instrument_page_know_of_it(people: People, meter: Instrument)
     page.post(address(meter, NOON + 6 * HOUR), {"good_until": "2026-11-24T15:00", "evidence": "By hand."})
     assert "Levels from 24 Nov 2026, 15:00 to" in page.get(board).content.decode()
     with organisation_scope(people.organisation.pk):
-        assert doubt_of(instrument=meter) == Doubt(NOON + 8 * HOUR, NOON + 7 * HOUR)
+        assert doubt_of(instrument=meter) == Suspect(NOON + 7 * HOUR, None, NOON + 8 * HOUR)
     page.post(address(meter, NOON + 8 * HOUR), {"good_until": "2026-11-24T19:30", "evidence": "By hand."})
     with organisation_scope(people.organisation.pk):
         found = doubt_of(instrument=meter)
-    assert found == Doubt(NOON + 8 * HOUR, NOON + HOUR * 7.5, is_reviewed=True)
+    assert found is not None
+    assert (found.since_at, found.is_reviewed) == (NOON + HOUR * 7.5, True)
 
 
 def test_the_list_of_calibrations_is_held_to_the_same_tolerance(people: People, meter: Instrument) -> None:
