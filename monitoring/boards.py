@@ -5,20 +5,21 @@ A row's rank is told twice, in SQL to sort and count by and in Python to say it 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Lower, Trim
 from django.utils.translation import gettext_lazy as _
 
 from instruments.models import Instrument
+from instruments.mycirrus.types import DECIDED
 from monitoring.acoustics.drift import Frequency, frequency_of
 from monitoring.acoustics.validity import Suspect, offset_is_large, released, step_is_large
 from monitoring.checks import FREQUENCIES
 from monitoring.conditions import Look
-from monitoring.models import Certificate, CheckStanding, DoubtReview, Tolerances
+from monitoring.models import Calibration, Certificate, CheckStanding, DoubtReview, Tolerances
 
 # Due within these is said beforehand.
 CALIBRATION_SOON, CERTIFICATE_SOON = timedelta(days=14), timedelta(days=60)
@@ -92,7 +93,7 @@ class BoardRow:
         if standing.calibrated_at is None or self.state not in ("failed", "moved"):
             return None
         until = standing.calibrated_at if self.state == "moved" else None
-        suspect = Suspect(standing.good_before_at, until, standing.calibrated_at)
+        suspect = Suspect(standing.good_before_at, until, self.instrument.found_at)  # type: ignore[attr-defined]
         return released(suspect, self.instrument.good_until_at)  # type: ignore[attr-defined]
 
     @property
@@ -141,14 +142,26 @@ class BoardRow:
 
 
 def board(kind: str, *, tolerances: Tolerances, time: BoardTime) -> QuerySet[Any, Any]:
-    """The instruments of a board with `rank`, `certificate_due_on` and `good_until_at`, the worst first.
+    """The instruments of a board with `rank`, `certificate_due_on`, `found_at` and `good_until_at`, the worst first.
 
     Those that measure noise, and whatever else was ever checked; none that MyCirrus no longer lists.
     """
-    # R12's exception, of the newest calibration.
-    review = DoubtReview.objects.filter(
-        instrument=OuterRef("pk"), found_at=OuterRef("check_standing__calibrated_at")
-    ).order_by("-pk")
+    # The first that says anything since the last good one: by it a doubt is known, however many failed after it.
+    found = (
+        Calibration.objects.alias(word=Lower(Trim("status")))
+        .filter(
+            instrument=OuterRef("pk"),
+            word__in=DECIDED,
+            at__gt=Coalesce(
+                OuterRef("check_standing__good_before_at"), Value(datetime(1970, 1, 1, tzinfo=UTC))
+            ),
+        )
+        .order_by("at")
+    )
+    # R12's exception.
+    review = DoubtReview.objects.filter(instrument=OuterRef("pk"), found_at=OuterRef("found_at")).order_by(
+        "-pk"
+    )
     newest = Certificate.objects.filter(instrument=OuterRef("pk")).order_by("-issued_on", "-pk")
     rows = (
         Instrument.objects.present()
@@ -157,6 +170,9 @@ def board(kind: str, *, tolerances: Tolerances, time: BoardTime) -> QuerySet[Any
         .select_related("check_standing")
         .annotate(
             certificate_due_on=Subquery(newest.values("due_on")[:1]),
+            found_at=Subquery(found.values("at")[:1]),
+        )
+        .annotate(
             good_until_at=Subquery(review.values("good_until_at")[:1]),
         )
     )

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from instruments import mycirrus
 from instruments.activity import activities
 from instruments.models import Instrument
 from instruments.tenancy import organisation_scope
+from monitoring.acoustics.validity import Suspect
 from monitoring.boards import BOARDS, BoardTime, board, board_counts, board_page, board_row
 from monitoring.check_standings import sic_baseline_clear, sic_baseline_set, standing_refresh
 from monitoring.models import (
@@ -90,6 +92,14 @@ def rows_of(people: People, kind: str, **held: Any) -> dict[str, str]:
         tolerances, time = Tolerances(**held), BoardTime(NOW, NOW.date())
         rows = board(kind, tolerances=tolerances, time=time)
         return {each.serial: board_row(each, kind, tolerances=tolerances, time=time).state for each in rows}
+
+
+def suspects_of(people: People) -> list[Suspect | None]:
+    """What each row of the board of calibrations leaves in doubt."""
+    with organisation_scope(people.organisation.pk):
+        tolerances, time = Tolerances(), BoardTime(NOW, NOW.date())
+        rows = board("calibrations", tolerances=tolerances, time=time)
+        return [board_row(each, "calibrations", tolerances=tolerances, time=time).suspect for each in rows]
 
 
 def certificate(instrument: Instrument, due_on: date, **fields: Any) -> Certificate:
@@ -264,6 +274,34 @@ def test_the_board_in_a_browser_says_what_is_suspect_and_since_when(people: Peop
     # Bob may not record a certificate.
     assert "Record one" not in text
     assert "Record one" in people.client(people.mary).get(BOARD).content.decode()
+
+
+@pytest.mark.parametrize(("last", "offset", "ends"), [("Failed", 0.0, False), ("Success", 0.6, True)])
+def test_a_run_of_bad_calibrations_is_one_doubt_and_its_review_is_shown(
+    people: People, last: str, offset: float, ends: bool
+) -> None:
+    """R12: a doubt is known by the first check that failed, on the board as on chart and page."""
+    meter = make_instrument(people.organisation)
+    good_at, failed_at, last_at = (NOW - timedelta(days=days) for days in (9, 6, 3))
+    with organisation_scope(people.organisation.pk):
+        for at, status, moved in (
+            (NOW - timedelta(days=12), "Failed", 0.0),
+            (good_at, "Success", 0.0),
+            (failed_at, " FAILED ", 0.0),
+            (last_at, last, offset),
+        ):
+            Calibration.objects.create(
+                organisation=people.organisation, instrument=meter, at=at, status=status, offset_db=moved
+            )
+        standing_refresh(instrument=meter)
+    (suspect,) = suspects_of(people)
+    assert suspect == Suspect(good_at, last_at if ends else None, failed_at)
+    page, until = people.client(people.mary), failed_at - timedelta(days=1)
+    address = reverse("monitoring:doubt-review", args=["harbour", meter.serial, int(failed_at.timestamp())])
+    page.post(address, {"good_until": f"{until:%Y-%m-%dT%H:%M}", "evidence": "By hand."})
+    (suspect,) = suspects_of(people)
+    assert suspect is not None
+    assert (suspect.since_at, suspect.found_at) == (until.replace(second=0), failed_at)
 
 
 def test_a_monitor_that_was_never_checked_stands_there_without_numbers(people: People) -> None:
