@@ -92,6 +92,11 @@ def test_whatever_stays_up_has_a_health_check() -> None:
         assert "healthcheck" in SERVICES[name] or (name == "web" and "HEALTHCHECK" in DOCKERFILE)
 
 
+def test_no_log_grows_without_bound() -> None:
+    for name, service in SERVICES.items():
+        assert service.get("logging", {}).get("options") == {"max-size": "20m", "max-file": "5"}, name
+
+
 def test_the_image_runs_as_nobody_in_particular_and_holds_the_code() -> None:
     assert "\nUSER cirrusweb\n" in DOCKERFILE
     assert "--require-hashes" in DOCKERFILE
