@@ -42,6 +42,7 @@ def test_everything_ends_under_the_first_key(
     settings.FIELD_ENCRYPTION_KEYS = [NEW, *settings.FIELD_ENCRYPTION_KEYS]
     assert run("encryption_rotate", "--check", "--json").json["waiting"] == 4
     assert run("encryption_rotate", "--json").json == {
+        "keys": 2,
         "rotated": 4,
         "current": 0,
         "waiting": 0,
@@ -72,9 +73,21 @@ def test_what_cannot_be_read_stays_and_the_rest_goes_on(
         ApiKey.objects.filter(pk=keys[0].pk).update(ciphertext=lost)
     settings.FIELD_ENCRYPTION_KEYS = [NEW, *settings.FIELD_ENCRYPTION_KEYS]
     said = run("encryption_rotate", "--json")
-    assert said.json == {"rotated": 2, "current": 0, "waiting": 0, "unreadable": 1}
+    assert said.json == {"keys": 2, "rotated": 2, "current": 0, "waiting": 0, "unreadable": 1}
     assert said.failure.startswith("No key of FIELD_ENCRYPTION_KEYS decrypts 1 of the secrets")
     assert ciphertexts()[keys[0].pk] == lost
+
+
+def test_a_new_key_that_has_not_arrived_is_warned_of(
+    people: People, keys: list[ApiKey], run: Run, settings: Any
+) -> None:
+    """Else "0 still to be done" would be read as leave to drop the only key that opens anything."""
+    said = run("encryption_rotate", "--check")
+    assert said.out.startswith("1 key in FIELD_ENCRYPTION_KEYS. ")
+    assert "has not reached this process" in said.err
+    settings.FIELD_ENCRYPTION_KEYS = [NEW, *settings.FIELD_ENCRYPTION_KEYS]
+    said = run("encryption_rotate", "--check")
+    assert (said.out.startswith("2 keys in FIELD_ENCRYPTION_KEYS. "), said.err) == (True, "")
 
 
 def test_a_malformed_ring_says_so(people: People, run: Run, settings: Any) -> None:

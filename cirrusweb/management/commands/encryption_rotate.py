@@ -20,7 +20,8 @@ class Command(OperatorCommand):
 
     help = (
         "Encrypt every stored secret anew with the first key of FIELD_ENCRYPTION_KEYS. Put the new key in front, "
-        "restart, run this, and drop the old key when it says that nothing is left. Safe to run at any time."
+        "start everything again with it, run this, and drop the old key when it says that nothing is left. "
+        "Safe to run at any time."
     )
     examples = "  manage.py encryption_rotate\n  manage.py encryption_rotate --check"
 
@@ -34,7 +35,8 @@ class Command(OperatorCommand):
             credentials.key_ring()
         except ValueError:
             raise CommandError("FIELD_ENCRYPTION_KEYS holds a value that is not a Fernet key.") from None
-        result = {"rotated": 0, "current": 0, "waiting": 0, "unreadable": 0}
+        count = len(settings.FIELD_ENCRYPTION_KEYS)
+        result = {"keys": count, "rotated": 0, "current": 0, "waiting": 0, "unreadable": 0}
         with all_organisations(
             reason="the key ring is the installation's, and so is the change of its first key"
         ):
@@ -44,8 +46,18 @@ class Command(OperatorCommand):
             self.json_write(result)
         else:
             self.stdout.write(
+                f"{count} {'key' if count == 1 else 'keys'} in FIELD_ENCRYPTION_KEYS. "
                 f"{result['rotated']} secrets encrypted anew, {result['current']} were under the first key already"
                 + (f", {result['waiting']} are still to be done." if options["check"] else ".")
+            )
+        if count == 1:
+            # Else "0 are still to be done" reads as leave to drop the old key, which is the only one here.
+            self.stderr.write(
+                self.style.WARNING(
+                    "If you have put a new key in front, it has not reached this process, and the old one is still "
+                    "needed: "
+                    "`docker compose up -d` reads .env again, `restart` does not."
+                )
             )
         if result["unreadable"]:
             raise CommandError(
