@@ -51,7 +51,10 @@ def encryption_keys_parse(app_configs: Any, **kwargs: Any) -> list[CheckMessage]
 def secrets_readable(
     app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """One stored secret of each kind decrypts: a changed key ring shows here, not as refused API keys."""
+    """One stored secret of each kind decrypts: a changed key ring shows here, not as refused API keys.
+
+    A warning and no error: `migrate` runs this, and where it stops nothing starts in which a key could be entered anew.
+    """
     if not databases or "default" not in databases:
         return []
     problems: list[CheckMessage] = []
@@ -67,10 +70,10 @@ def secrets_readable(
                 credentials.decrypt(ciphertext)
         except (credentials.SecretUnreadable, ValueError):
             problems.append(
-                Error(
+                Warning(
                     f"A stored secret ({column.model._meta.label}) cannot be decrypted with FIELD_ENCRYPTION_KEYS.",
-                    hint="Put the key that encrypted it back, behind the present one.",
-                    id="cirrusweb.E003",
+                    hint="Put the key that encrypted it back, behind the present one, or enter it anew.",
+                    id="cirrusweb.W004",
                 )
             )
     return problems

@@ -247,6 +247,15 @@ def api_key_can_read(scopes: Scopes) -> bool:
     return scopes.get(NEEDED) is True
 
 
+def _opens(api_key: ApiKey) -> bool:
+    """Whether the key ring opens its secret. Where that was lost, the very same secret is entered anew."""
+    try:
+        api_key.secret_reveal()
+    except SecretUnreadable:
+        return False
+    return True
+
+
 @sensitive_variables("secret")
 def api_key_rotate(*, api_key: ApiKey, secret: str, actor: User, now: datetime) -> ApiKey:
     """Put ``secret`` in the place of the present one, once MyCirrus has accepted it. Not inside a transaction.
@@ -256,9 +265,10 @@ def api_key_rotate(*, api_key: ApiKey, secret: str, actor: User, now: datetime) 
     """
     fresh = ApiKey(organisation_id=api_key.organisation_id, label=api_key.label, base_url=api_key.base_url)
     fresh.secret_set(secret)
-    if fresh.fingerprint == api_key.fingerprint:
+    if fresh.fingerprint != api_key.fingerprint:
+        fresh.validate_constraints()
+    elif _opens(api_key):
         raise ValidationError(_("This is the key that is stored already."), code="same")
-    fresh.validate_constraints()
     kept = _("The old key was kept.")
     try:
         with _client(secret, fresh.base_url, fresh.fingerprint, hurried=True) as client:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 
@@ -27,7 +28,7 @@ from instruments.mycirrus.scopes import SCOPES
 from instruments.scopes import scope_lines
 from instruments.signals import api_key_changed
 from instruments.tenancy import organisation_scope
-from tests.conftest import SECRET, People, make_instrument, make_key
+from tests.conftest import SECRET, People, make_instrument, make_key, make_user
 from tests.simulated import SimulatedMyCirrus
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -403,6 +404,33 @@ def test_secret_of_a_lost_key_ring_is_said_plainly(in_harbour: People, settings:
         api_key_verify(api_key=key, now=NOW)
     assert key.state == ApiKey.State.UNVERIFIED
     assert "FIELD_ENCRYPTION_KEYS" in key.message
+
+
+def test_lost_key_ring_lets_the_same_key_be_entered_anew(
+    people: People, settings: Any, base_url: str
+) -> None:
+    add_by_page(people, SECRET, base_url)
+    key, adam = only_key(people), people.client(people.adam)
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    assert adam.get(reverse("instruments:keys", args=["harbour"])).status_code == 200
+
+    answer = adam.post(reverse("instruments:key-rotate", args=["harbour", key.pk]), {"secret": SECRET})
+
+    assert answer.status_code == 302, answer.content.decode()
+    assert (only_key(people).state, only_key(people).secret_reveal()) == (ApiKey.State.GOOD, SECRET)
+    # What opens is the one that is stored already.
+    again = adam.post(reverse("instruments:key-rotate", args=["harbour", key.pk]), {"secret": SECRET})
+    assert (again.status_code, "stored already" in again.content.decode()) == (422, True)
+
+
+def test_admin_takes_the_same_key_anew_too(people: People, settings: Any, base_url: str) -> None:
+    key = make_key(people.organisation, base_url=base_url)
+    operator = people.client(make_user("op@example.com", is_staff=True, is_superuser=True))
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    page = reverse("admin:instruments_apikey_change", args=[key.pk])
+    answer = operator.post(page, {"label": "Main", "secret": SECRET}, follow=True)
+    assert "the new key is in use" in answer.content.decode()
+    assert only_key(people).secret_reveal() == SECRET
 
 
 def test_every_scope_has_words() -> None:

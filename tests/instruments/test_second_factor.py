@@ -96,7 +96,7 @@ def test_wrong_ring_raises_and_is_told(people: People, settings: Any) -> None:
     with pytest.raises(SecretUnreadable):
         codes.generate_codes()
     (problem,) = checks.secrets_readable(None, databases=["default"])
-    assert (problem.id, "mfa.Authenticator" in problem.msg) == ("cirrusweb.E003", True)
+    assert (problem.id, "mfa.Authenticator" in problem.msg) == ("cirrusweb.W004", True)
     finding = next(each for each in doctor.other_secrets() if "authenticators" in each.what)
     assert (finding.level, finding.message) == ("fail", "2 of 2 cannot be decrypted.")
 
