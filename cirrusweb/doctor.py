@@ -1,23 +1,22 @@
 """Examinations of an installation, each ending in what to do; they mend nothing and change nothing."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import redis
 from django.conf import settings
 from django.core import checks
-from django.core.mail import get_connection
 from django.db import DatabaseError, connection, models
 from django.db.migrations.loader import MigrationLoader
 
 from cirrusweb import embedded_redis
 from cirrusweb.celery import app as celery_app
 from cirrusweb.ciphertexts import columns
+from cirrusweb.doctor_mail import mail, owed
+from cirrusweb.findings import FAIL, OK, WARN, Finding, Findings
 from cirrusweb.health import DISK_FULL
 from cirrusweb.log import redact
 from instruments.credentials import SecretUnreadable, decrypt
@@ -28,25 +27,10 @@ from monitoring.models import SyncTarget
 from monitoring.sync.beat import BEAT_KEY, LOST
 from webhooks.notices import webhook_notices
 
-OK, WARN, FAIL = "ok", "warn", "fail"
 # Beat ticks each five seconds; a worker that is busy may answer a few ticks late.
 BEAT_LATE = timedelta(seconds=30)
-MAIL_SECONDS = 5
 WORKER_SECONDS = 2.0
 DISK_LOW = 2 * 1024**3
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report: how it is, what was looked at, what was seen, what to do."""
-
-    level: str
-    what: str
-    message: str
-    advice: str = ""
-
-
-Findings = Iterator[Finding]
 
 
 def database() -> Findings:
@@ -280,39 +264,6 @@ def parked() -> Findings:
         )
 
 
-def mail() -> Findings:
-    """Whether mail can be handed over. Nothing is sent."""
-    backend = settings.EMAIL_BACKEND.rpartition(".")[2]
-    if settings.EMAIL_BACKEND.startswith("django.core.mail.backends.smtp"):
-        server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
-        mailer = get_connection(timeout=MAIL_SECONDS)
-        try:
-            mailer.open()
-            mailer.close()
-        except OSError as error:
-            # smtplib's errors are OSErrors too; they quote the server's answer, never the password.
-            yield Finding(
-                FAIL,
-                "mail",
-                f"{server} did not take the connection: {redact(str(error))}",
-                "Correct EMAIL_URL. Alerts that are owed stay owed and are sent when it works.",
-            )
-        else:
-            yield Finding(OK, "mail", f"{server} takes mail.")
-    elif backend == "EmailBackend" and "filebased" in settings.EMAIL_BACKEND:
-        folder = Path(settings.EMAIL_FILE_PATH)
-        yield Finding(
-            WARN,
-            "mail",
-            f"Mails reach nobody: they are kept in {folder} and shown at {settings.PUBLIC_URL}/outbox/.",
-            "Right for a demo. Otherwise name a mail server in EMAIL_URL.",
-        )
-    else:
-        yield Finding(
-            WARN, "mail", f"Mails go to {settings.EMAIL_BACKEND}.", "Name a mail server in EMAIL_URL."
-        )
-
-
 def webhook_address() -> Findings:
     """Whether MyCirrus could reach this installation at PUBLIC_URL."""
     address = urlsplit(settings.PUBLIC_URL)
@@ -389,6 +340,7 @@ def examine(now: datetime) -> Findings:
         other_secrets,
         parked,
         lambda: registrations(now),
+        lambda: owed(now),
     ]
     if tables:
         for examination in needing_tables:

@@ -17,7 +17,7 @@ from cirrusweb.celery import app as celery_app
 from cirrusweb.env import broker_url
 from instruments.models import ApiKey
 from instruments.tenancy import organisation_scope
-from monitoring.models import Resource, SyncTarget
+from monitoring.models import AlertDelivery, Incident, IncidentChange, Resource, SyncTarget
 from tests.conftest import SECRET, People, make_key
 from webhooks.models import Subscription
 
@@ -209,14 +209,49 @@ def test_parked_work_is_counted_by_cause(people: People) -> None:
 def test_mail_server(settings: Any) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST = "127.0.0.1"
+    settings.DEFAULT_FROM_EMAIL = "Noise <noise@example.com>"
     with smtp_server(b"220 ready\r\n") as port:
         settings.EMAIL_PORT = port
         assert levels(doctor.mail()) == ["ok"]
+        settings.DEFAULT_FROM_EMAIL = "Cirrusweb <cirrusweb@localhost>"
+        (finding,) = doctor.mail()
+        assert (finding.level, "DEFAULT_FROM_EMAIL" in finding.advice) == ("warn", True)
     with smtp_server(b"554 go away\r\n") as port:
         settings.EMAIL_PORT = port
         assert levels(doctor.mail()) == ["fail"]
     settings.EMAIL_PORT = 1
     assert levels(doctor.mail()) == ["fail"]
+
+
+def test_what_is_owed_is_told_with_the_last_error(people: People) -> None:
+    assert levels(doctor.owed(NOW)) == ["ok", "ok"]
+    with organisation_scope(people.organisation.pk):
+        incident = Incident.objects.create(
+            kind="self_check", key="self_check:1", title="QT000001", opened_at=NOW, severity=2, worst=2
+        )
+        change = IncidentChange.objects.create(
+            incident=incident, step="opened", cause="1", at=NOW, severity=2
+        )
+        # In somebody's quiet hours: owed, and not yet to be sent.
+        later = AlertDelivery.objects.create(
+            change=change, recipient=people.bob, due_at=NOW + timedelta(hours=8)
+        )
+        assert levels(doctor.owed(NOW)) == ["ok", "ok"]
+        AlertDelivery.objects.create(
+            change=change,
+            recipient=people.alice,
+            due_at=NOW + timedelta(hours=1),
+            attempts=3,
+            message="refused, password=hunter2",
+        )
+    alerts, digests = doctor.owed(NOW)
+    assert (alerts.level, digests.level) == ("warn", "ok")
+    assert alerts.message.startswith(
+        "1 are owed. The oldest is one of harbour since 2026-11-22 12:00Z, tried 3 times: "
+    )
+    assert "hunter2" not in alerts.message
+    # What beat or worker never took counts as well.
+    assert next(iter(doctor.owed(later.due_at + timedelta(minutes=6)))).message.startswith("2 are owed.")
 
 
 def test_mail_to_files_reaches_nobody(settings: Any, tmp_path: Any) -> None:

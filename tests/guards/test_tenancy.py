@@ -30,6 +30,7 @@ FREE_MODELS = {
 MAY_SEE_EVERYONE = {
     "cirrusweb/checks.py",
     "cirrusweb/doctor.py",
+    "cirrusweb/doctor_mail.py",
     "cirrusweb/management/commands/encryption_rotate.py",
     "instruments/access.py",
     "instruments/admin_base.py",

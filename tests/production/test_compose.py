@@ -123,7 +123,7 @@ class Production:
         self.running: list[subprocess.Popen[bytes]] = []
         example = (ROOT / ".env.example").read_text()
         filled = dict(re.findall(r"^([A-Z_]+)=(.*)$", example, re.MULTILINE))
-        assert set(filled) <= {*OWN, "POSTGRES_PASSWORD", "BEHIND_PROXY"}
+        assert set(filled) <= {*OWN, "POSTGRES_PASSWORD", "BEHIND_PROXY", "DEFAULT_FROM_EMAIL"}
         filled.update(
             SECRET_KEY=secrets.token_urlsafe(40), FIELD_ENCRYPTION_KEYS=Fernet.generate_key().decode()
         )
