@@ -46,7 +46,7 @@ def _second(change: IncidentChange) -> IncidentChange | None:
 
 
 def message_context(delivery: AlertDelivery) -> dict[str, Any]:
-    """What every way of telling says of a delivery. To be rendered in the organisation's time zone."""
+    """What every way of telling says of a delivery. To be rendered in the zone of the place."""
     change, incident = delivery.change, delivery.change.incident
     organisation, instrument = delivery.organisation, incident.instrument
     before = change.facts.get("passed_before_at")
@@ -95,7 +95,7 @@ def _calibration(delivery: AlertDelivery) -> Any:
 
 
 def alert_mail(delivery: AlertDelivery) -> EmailMultiAlternatives:
-    """The mail for one delivery, with times in the organisation's time zone.
+    """The mail for one delivery, with times in the zone of the place.
 
     Its message id is the same however often it is sent, so that a mail sent twice after a crash shows once in most
     mailboxes. The first of an incident to a person is what all later ones to them refer to, under one subject.
@@ -104,7 +104,7 @@ def alert_mail(delivery: AlertDelivery) -> EmailMultiAlternatives:
     if delivery.recipient is None:
         raise ValueError("A mail goes to a person.")
     # Templates write times in the active zone, and a worker has none of its own.
-    with timezone.override(organisation.zone):
+    with timezone.override(incident.zone_at(delivery.change.at)):
         context = message_context(delivery)
         png = level_png(delivery.change.facts)
         context["chart"] = png is not None

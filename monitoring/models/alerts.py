@@ -1,5 +1,6 @@
 """Rules and their versions, incidents and their immutable steps: what is watched, and what happened."""
 
+import zoneinfo
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -8,6 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from instruments.models import Instrument, User
+from instruments.sites import zone_of
 from instruments.tenancy import OrgOwned, ScopedManager, ScopedQuerySet
 
 if TYPE_CHECKING:
@@ -182,6 +184,17 @@ class Incident(OrgOwned):
 
     def __str__(self) -> str:
         return self.title or f"{self.get_kind_display()}, {self.instrument}"
+
+    def zone_at(self, at: datetime) -> zoneinfo.ZoneInfo:
+        """Of the place where its instrument, or the first that it touches, stood at ``at``; else the organisation's."""
+        unit = self.instrument
+        if unit is None:
+            first = IncidentSubject.objects.filter(incident=self).select_related("instrument").first()
+            unit = first.instrument if first is not None else None
+        if unit is None:
+            return self.organisation.zone
+        unit.organisation = self.organisation
+        return zone_of(unit, at)
 
 
 class IncidentSubject(OrgOwned):

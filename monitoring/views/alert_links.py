@@ -49,7 +49,9 @@ def alert_link(request: HttpRequest, token: str) -> HttpResponse:
         )
         if incident is None:
             raise Http404
-        with timezone.override(organisation.zone), people_addressed(not organisation.is_demo):
+        incident.organisation = organisation
+        zone = incident.zone_at(incident.opened_at)
+        with timezone.override(zone), people_addressed(not organisation.is_demo):
             may_handle = member.covers(HANDLES)
             if request.method == "POST" and may_handle:
                 now, text = timezone.now(), request.POST.get("text", "").replace("\0", "").strip()

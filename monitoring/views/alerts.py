@@ -94,14 +94,20 @@ def alerts_page(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def incident_for(request: HttpRequest, pk: int) -> Incident:
-    """The incident of the organisation in the path. Raises Http404."""
-    organisation_for(request)
+    """The incident of the organisation in the path. Raises Http404.
+
+    Times are told as its messages tell them from here on, in the zone of the place.
+    """
+    organisation = organisation_for(request)
     try:
-        return Incident.objects.select_related(
+        incident = Incident.objects.select_related(
             "instrument", "version__rule", "version__made_by", "assigned_to", "acknowledged_by"
         ).get(pk=pk)
     except (Incident.DoesNotExist, OverflowError):
         raise Http404 from None
+    incident.organisation = organisation
+    timezone.activate(incident.zone_at(incident.opened_at))
+    return incident
 
 
 def timeline(incident: Incident) -> list[dict[str, Any]]:

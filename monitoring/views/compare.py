@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cirrusweb.htmx import render
-from instruments.access import organisation_for
+from instruments.access import organisation_for, place_activate
 from instruments.models import Instrument
 from monitoring.charts.comparison import BEFORE, MOST, Compared, compared_instruments, compared_periods
 from monitoring.charts.figures import comparison_figure, covered
@@ -71,24 +71,28 @@ class Comparison:
         """What a line is called: its instrument, or its stretch where there is only one instrument."""
         if not self.before:
             return line.instrument.name or line.instrument.serial
-        start, end = (timezone.localtime(at) for at in (line.window.start, line.window.end))
+        start, end = (timezone.localtime(at, self.asked.zone) for at in (line.window.start, line.window.end))
         return f"{date_format(start, 'j M Y')} – {date_format(end, 'j M Y')}"
 
 
 def comparison_asked(request: HttpRequest) -> Comparison:
     """What the address asks for; serials that are nobody's here are left out."""
     serials = [serial for serial in dict.fromkeys(request.GET.getlist("i")) if "\0" not in serial]
-    rows = Instrument.objects.filter(_NOISE, serial__in=serials[:MOST]).select_related("organisation")
+    rows = Instrument.objects.filter(_NOISE, serial__in=serials[:MOST])
     held = {each.serial: each for each in rows}
     value = request.GET.get("value", "LAeq")
     before = request.GET.get("before", "")
     chosen = [held[serial] for serial in serials if serial in held]
+    if chosen:
+        place_activate(request, chosen[0], timezone.now())
+    # Of the first, where it stood then: a local clock is needed, and there is one axis.
+    asked = window_asked(request, chosen[0] if chosen else None, keep=("i", "value", "before"))
+    timezone.activate(asked.zone)
     return Comparison(
         chosen=chosen,
         value=value if value in VALUES else "LAeq",
         before=before if before in BEFORE else "",
-        # Of the first, where it stands now: a local clock is needed, and there is one axis.
-        asked=window_asked(request, chosen[0] if chosen else None, keep=("i", "value", "before")),
+        asked=asked,
     )
 
 

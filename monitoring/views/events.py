@@ -61,9 +61,11 @@ def _before(request: HttpRequest) -> Event | None:
 @require_safe
 def event_detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """One event: trace, sound, spectrum, tag, and the ones beside it in the list it was opened from."""
-    event = event_for(request, pk)
     asked = EventFilter(request.GET)
-    newer, older = neighbours(asked.events(), event)
+    # Asked for before the event: the list's days are the organisation's, and the event brings its place's clock along.
+    listed = asked.events()
+    event = event_for(request, pk)
+    newer, older = neighbours(listed, event)
     document = event.document if isinstance(event.document, dict) else {}
     known = {str(name).lower(): value for name, value in document.items()}
     octave, octave_named = band_bars(known.get("octave"))
@@ -93,7 +95,7 @@ def event_detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @require_safe
 def event_trace(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """The level trace as the page's chart reads it; why there is none is said in the chart's place."""
-    organisation, event = organisation_for(request), event_for(request, pk)
+    event = event_for(request, pk)
     series, why = [], _("MyCirrus holds no time history for this event.")
     try:
         series = event_history(event=event)
@@ -104,7 +106,7 @@ def event_trace(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         series,
         start=event.start_at,
         end=event.end_at,
-        zone=organisation.timezone,
+        zone=timezone.get_current_timezone_name(),
         label=_("Event"),
         empty=why,
     )

@@ -6,7 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Js
 from django.views.decorators.http import require_safe
 
 from cirrusweb.htmx import render
-from instruments.access import organisation_for
+from instruments.access import organisation_for, place_activate
 from monitoring.media.answers import file_answer
 from monitoring.media.fetch import Sound, event_sound, recording_sound
 from monitoring.media.formats import FORMATS
@@ -15,20 +15,28 @@ from monitoring.models import AudioRecording, Event
 
 
 def event_for(request: HttpRequest, pk: int) -> Event:
-    """An event of the organisation in the path, with its instrument and tag. Raises Http404."""
+    """An event of the organisation in the path, with its instrument and tag. Raises Http404.
+
+    Times are told in the zone of where it was measured from here on.
+    """
     organisation_for(request)
     event = Event.objects.select_related("instrument__api_key", "tag").filter(pk=_key(pk)).first()
     if event is None:
         raise Http404
+    place_activate(request, event.instrument, event.start_at)
     return event
 
 
 def recording_for(request: HttpRequest, pk: int) -> AudioRecording:
-    """A recording of the organisation in the path, with its instrument. Raises Http404."""
+    """A recording of the organisation in the path, with its instrument. Raises Http404.
+
+    Times are told in the zone of where it was made from here on.
+    """
     organisation_for(request)
     found = AudioRecording.objects.select_related("instrument__api_key").filter(pk=_key(pk)).first()
     if found is None:
         raise Http404
+    place_activate(request, found.instrument, found.start_at)
     return found
 
 

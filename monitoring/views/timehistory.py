@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from cirrusweb.htmx import STOP_POLLING, render, unchanged, wants_fragment
-from instruments.access import instrument_for, organisation_for, person_for, require_role
+from instruments.access import instrument_for, organisation_for, person_for, place_activate, require_role
 from instruments.models import Role
 from monitoring.models import TimeHistoryRequest
 from monitoring.timehistory.doorbell import ring
@@ -27,7 +27,10 @@ SHOWN = 50
 
 
 def history_for(request: HttpRequest, pk: int) -> TimeHistoryRequest:
-    """A request of the organisation in the path. Raises Http404."""
+    """A request of the organisation in the path. Raises Http404.
+
+    Times are told in the zone of where its instrument stood when it begins from here on.
+    """
     organisation_for(request)
     # Beyond what the column holds a database would answer with an error.
     found = (
@@ -39,6 +42,7 @@ def history_for(request: HttpRequest, pk: int) -> TimeHistoryRequest:
     )
     if found is None:
         raise Http404
+    place_activate(request, found.instrument, found.start_at)
     return found
 
 
@@ -100,10 +104,10 @@ def history_detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @require_safe
 def history_json(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """The chart's data of what has come so far."""
-    organisation, history = organisation_for(request), history_for(request, pk)
+    history = history_for(request, pk)
     figure = history_figure(
         history,
-        zone=organisation.timezone,
+        zone=timezone.get_current_timezone_name(),
         summary="",
         empty=_("Nothing has come yet.") if history.is_open else _("MyCirrus has nothing in this stretch."),
     )

@@ -10,7 +10,7 @@ from celery import Celery
 from django.core.mail import EmailMultiAlternatives
 from django.db import connection
 
-from instruments.models import Instrument, Membership, Organisation
+from instruments.models import Deployment, Instrument, Membership, Organisation, Site
 from instruments.tenancy import organisation_scope
 from monitoring.alerts import tasks
 from monitoring.alerts.claims import LEASE
@@ -44,8 +44,10 @@ def test_each_owed_mail_is_sent_once(mailbox: Mailbox, instrument: Instrument) -
 def test_the_mail_says_what_against_what_when_where_with_a_link(
     mailbox: Mailbox, instrument: Instrument, people: People
 ) -> None:
-    people.organisation.timezone = "Australia/Sydney"
-    people.organisation.save(update_fields=["timezone"])
+    site = Site.objects.create(organisation=people.organisation, name="Pier 4", timezone="Australia/Sydney")
+    Deployment.objects.create(
+        organisation=people.organisation, instrument=instrument, site=site, start_at=NIGHT - DAY
+    )
     arrive(instrument, check(NIGHT - DAY, "Success", 98.4), check(NIGHT, "Failed", 62.1))
     send_owed()
     _, mail = next(each for each in mailbox.mails if each[0] == "alice@example.com")
@@ -60,7 +62,7 @@ def test_the_mail_says_what_against_what_when_where_with_a_link(
         text = part.get_content()
         for told in ("Monitor QT000001", "QT000001", "8 kHz", "62.10 dB", "98.40 dB", "-36.30 dB"):
             assert told in text, (kind, told)
-        # 02:00 UTC is 13:00 in Sydney, and the zone is named.
+        # 02:00 UTC is 13:00 on the pier, and the zone is named.
         assert "21 Nov 2026 13:00" in text
         assert "AEDT" in text or "Australia/Sydney" in text
         assert "https://noise.example/o/harbour/i/QT000001/" in text

@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from instruments.models import Deployment
-from instruments.sites import zone_of
 from monitoring.alerts.mail import MOST_NAMED, message_context
 from monitoring.alerts.words import Line, duration, instant, number, subject_of
 from monitoring.models import AlertChannel, AlertDelivery, IncidentSubject, Severity
@@ -48,13 +47,12 @@ def message_of(delivery: AlertDelivery) -> Message:
     """What ``delivery`` tells, with times in the zone of the place."""
     change, incident = delivery.change, delivery.change.incident
     organisation = delivery.organisation
-    subjects = IncidentSubject.objects.filter(incident=incident).select_related("instrument__organisation")
+    subjects = IncidentSubject.objects.filter(incident=incident).select_related("instrument")
     instruments = [each.instrument for each in subjects[:MOST_NAMED]]
     if not instruments and incident.instrument is not None:
         instruments = [incident.instrument]
-    zone = zone_of(instruments[0], change.at) if instruments else organisation.zone
     # Words of time are written in the active zone, and a worker has none of its own.
-    with timezone.override(zone):
+    with timezone.override(incident.zone_at(change.at)):
         context = message_context(delivery)
         standing = Deployment.objects.at(change.at).filter(instrument__in=instruments)
         places = sorted(set(standing.values_list("site__name", flat=True)))
