@@ -5,14 +5,19 @@ import secrets
 import zoneinfo
 from collections.abc import Callable
 from itertools import count
-from urllib.parse import urlencode
+from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import structlog
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.contrib import messages
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext as _
 
 from instruments.access import membership_for, memberships_of, signed_in_member
 from instruments.models.people import people_addressed
@@ -46,11 +51,33 @@ def htmx_sign_in(get_response: GetResponse) -> GetResponse:
                 # Back to the page that the person was on, not to the fragment's address.
                 page = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
                 login = resolve_url(settings.LOGIN_URL)
-                response = HttpResponse(status=204)
-                response["HX-Redirect"] = f"{login}?{urlencode({'next': page})}"
+                redirect = HttpResponse(
+                    status=204, headers={"HX-Redirect": f"{login}?{urlencode({'next': page})}"}
+                )
+                # A message is among them.
+                redirect.cookies = response.cookies
+                return redirect
         return response
 
     return middleware
+
+
+class SignInRequired(LoginRequiredMiddleware):
+    """Ask for a sign-in, and say so where what was sent is lost by that."""
+
+    def handle_no_permission(
+        self, request: HttpRequest, view_func: Callable[..., Any]
+    ) -> HttpResponseRedirect:
+        """Back to where the form stands: its own address takes nothing but what a form sends."""
+        if request.method in ("GET", "HEAD"):
+            return super().handle_no_permission(request, view_func)
+        messages.warning(
+            request, _("You were no longer signed in, so nothing was saved. Sign in and send it again.")
+        )
+        came_from = urlsplit(request.headers.get("Referer", ""))
+        ours = (came_from.scheme, came_from.netloc) == (request.scheme, request.get_host())
+        page = urlunsplit(came_from._replace(scheme="", netloc="")) if ours else "/"
+        return redirect_to_login(page, self.get_login_url(view_func), self.get_redirect_field_name(view_func))
 
 
 def organisation(get_response: GetResponse) -> GetResponse:
@@ -65,7 +92,7 @@ def organisation(get_response: GetResponse) -> GetResponse:
             return get_response(request)
         membership = signed_in_member(request, match["slug"])
         if membership is None and not request.user.is_authenticated:
-            # Nobody: LoginRequiredMiddleware answers the same for every slug.
+            # Nobody: SignInRequired answers the same for every slug.
             return get_response(request)
         membership = membership or membership_for(request.user, match["slug"])
         if membership is None:

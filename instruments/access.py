@@ -87,7 +87,7 @@ def organisation_for(request: HttpRequest) -> Organisation:
 
 
 def person_for(request: HttpRequest) -> User:
-    """Who is signed in: behind LoginRequiredMiddleware there is always somebody."""
+    """Who is signed in: behind SignInRequired there is always somebody."""
     return cast(User, request.user)
 
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.sessions.backends import db
@@ -70,3 +71,28 @@ def test_whoever_is_out_is_out_at_once(people: People) -> None:
     browser = people.client(people.adam)
     Session.objects.all().delete()
     assert browser.get(HERE).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("came_from", "back"),
+    [
+        ("http://testserver/o/harbour/people/?page=2", "/o/harbour/people/?page=2"),
+        ("https://elsewhere.example/o/harbour/people/", "/"),
+        (None, "/"),
+    ],
+)
+def test_what_was_sent_after_the_session_ended_leads_back_to_its_page(
+    people: People, came_from: str | None, back: str
+) -> None:
+    """Not to the address of the form, which shows nothing by itself; and it is said that nothing was saved."""
+    browser, sent = people.client(None), "/o/harbour/people/invite/"
+    answer = browser.post(sent, headers={"Referer": came_from} if came_from else {})
+    assert parse_qs(urlsplit(answer["Location"]).query)["next"] == [back]
+    assert "nothing was saved" in browser.get(answer["Location"]).content.decode()
+    answer = browser.post(sent, headers={"HX-Request": "true", "HX-Current-URL": f"http://testserver{HERE}"})
+    assert parse_qs(urlsplit(answer["HX-Redirect"]).query)["next"] == [HERE]
+    assert "nothing was saved" in browser.get(answer["HX-Redirect"]).content.decode()
+    # A page that is only read loses nothing.
+    answer = browser.get(HERE, headers={"Referer": came_from} if came_from else {})
+    assert parse_qs(urlsplit(answer["Location"]).query)["next"] == [HERE]
+    assert "nothing was saved" not in browser.get(answer["Location"]).content.decode()
