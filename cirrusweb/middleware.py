@@ -13,8 +13,8 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import resolve_url
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.shortcuts import render, resolve_url
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
@@ -78,6 +78,20 @@ class SignInRequired(LoginRequiredMiddleware):
         ours = (came_from.scheme, came_from.netloc) == (request.scheme, request.get_host())
         page = urlunsplit(came_from._replace(scheme="", netloc="")) if ours else "/"
         return redirect_to_login(page, self.get_login_url(view_func), self.get_redirect_field_name(view_func))
+
+
+def no_page(get_response: GetResponse) -> GetResponse:
+    """Say in words that an address is none of a page: Django's own answer to it is empty."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.method == "GET" and isinstance(response, HttpResponseNotAllowed):
+            page = render(request, "405.html", status=response.status_code)
+            page["Allow"] = response["Allow"]
+            return page
+        return response
+
+    return middleware
 
 
 def organisation(get_response: GetResponse) -> GetResponse:

@@ -111,6 +111,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "cirrusweb.middleware.organisation",
+    "cirrusweb.middleware.no_page",
 ]
 
 ROOT_URLCONF = "cirrusweb.urls"

@@ -96,3 +96,11 @@ def test_what_was_sent_after_the_session_ended_leads_back_to_its_page(
     answer = browser.get(HERE, headers={"Referer": came_from} if came_from else {})
     assert parse_qs(urlsplit(answer["Location"]).query)["next"] == [HERE]
     assert "nothing was saved" not in browser.get(answer["Location"]).content.decode()
+
+
+def test_the_address_of_a_form_says_that_it_is_one(people: People) -> None:
+    answer = people.client(people.alice).get("/o/harbour/people/invite/")
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    text = answer.content.decode()
+    assert "Nothing was changed" in text
+    assert 'href="/o/harbour/"' in text
