@@ -33,8 +33,8 @@ def check_figure(
 ) -> dict[str, Any]:
     """The JSON document of checks over time: each of ``lines`` is (name, kind, [(time, dB or None)]), oldest first.
 
-    ``limits`` are (dB, words) across the whole width, ``marks`` (time, words) down the whole height; ``zone`` is the
-    IANA name that the axis is drawn in.
+    ``limits`` are (dB, words) across the whole width, ``marks`` (time, words) down the whole height for what failed or
+    moved; ``zone`` is the IANA name that the axis is drawn in.
     """
     times = [at for _name, _kind, points in lines for at, _value in points]
     return {
@@ -56,7 +56,10 @@ def check_figure(
             for number, (name, kind, points) in enumerate(lines, start=1)
         ],
         "limits": [{"level": level, "label": words} for level, words in limits] if times else [],
-        "marks": [{"at": _milliseconds(at), "label": words, "series": 2} for at, words in marks],
+        "marks": [
+            {"layer": "checks", "at": _milliseconds(at), "label": words, "failed": True}
+            for at, words in marks
+        ],
         "summary": summary,
         "empty": empty,
         "layout": _layout(),

@@ -1,5 +1,7 @@
 """How levels are written: signs, period lengths, positions. It formats and never judges."""
 
+from decimal import Decimal
+
 from django import template
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
@@ -8,7 +10,7 @@ register = template.Library()
 
 
 @register.filter
-def signed(value: float | None, places: int = 2) -> str:
+def signed(value: float | Decimal | None, places: int = 2) -> str:
     """A difference in dB with its sign, a real minus; nothing for None."""
     if value is None:
         return ""

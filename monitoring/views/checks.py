@@ -33,6 +33,7 @@ from monitoring.models import (
     SystemIntegrityCheck,
 )
 from monitoring.models.tolerances import Tolerances, tolerances_in_force
+from monitoring.templatetags.levels import signed
 
 PER_PAGE, NOTES, SUSPECTS = 50, 50, 10
 # Of a history as a chart: two years of nightly SICs, and every calibration that anybody makes.
@@ -133,7 +134,11 @@ def _offsets(instrument: Instrument) -> dict[str, Any]:
             ),
         ],
         limits=[(limit, f"+{limit:.2f} dB"), (-limit, f"−{limit:.2f} dB")],
-        marks=[(row.check.at, f"{row.step:+.2f} dB") for row in moved if row.step is not None],
+        marks=[
+            (row.check.at, _("Failed") if row.passed is False else f"{signed(row.step)} dB")
+            for row in moved
+            if row.passed is False or row.step is not None
+        ],
         zone=zone_of(instrument, timezone.now()).key,
         summary=_("%(count)s calibrations, %(moved)s failed or beyond tolerance.")
         % {"count": len(rows), "moved": len(moved)}

@@ -117,6 +117,31 @@ def test_a_history_is_drawn_with_its_step(crew: People, visit: Visit, now: datet
     expect(page.locator(".banner", has_text="are suspect")).to_contain_text(f"{found:%-d %b %Y}")
 
 
+@pytest.mark.parametrize(("kind", "words"), [("calibrations", ["+0.90 dB"]), ("sics", ["Failed", "Failed"])])
+def test_what_a_history_found_is_marked_and_named(
+    crew: People, visit: Visit, now: datetime, kind: str, words: list[str]
+) -> None:
+    checks(every_state(crew.organisation, now=now)["sic-failed"], now=now)
+    page = visit.page(crew.bob)
+    page.goto(f"/o/harbour/i/QT000001/{kind}/")
+    plot = page.locator("#history-chart[data-state=drawn] .js-plotly-plot")
+    expect(plot).to_be_attached(timeout=20_000)
+    expect(plot.locator(".shapelayer text", has_text=re.compile("^(Failed|[+]0.90 dB)$"))).to_have_text(words)
+    # Each has a sign at the foot, too, whose words are read where it is pointed at.
+    signs = plot.evaluate(
+        "(plot) => plot.data.filter((one) => one.yaxis === 'y2').flatMap((one) => one.text)"
+    )
+    assert signs == words
+    # The tolerances' own names stand inside of the axes, which would cut them off.
+    area = plot.locator(".nsewdrag").bounding_box()
+    for name in plot.locator(".shapelayer text", has_text=re.compile(r"^.(1.50|0.70) dB$")).all():
+        box = name.bounding_box()
+        assert area
+        assert box
+        assert area["y"] <= box["y"] < box["y"] + box["height"] <= area["y"] + area["height"]
+    visit.check(page)
+
+
 def test_a_tolerance_that_an_admin_changes_holds_at_once(crew: People, visit: Visit, now: datetime) -> None:
     checks(every_state(crew.organisation, now=now)["sic-failed"], now=now)
     page = visit.page(crew.adam)

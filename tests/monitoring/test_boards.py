@@ -433,6 +433,8 @@ def test_history_page_has_chart_notes_and_suspects(people: People) -> None:
     assert figure["traces"][0]["y"] == [0.0, 0.6, 0.6]
     assert figure["traces"][1]["y"] == [0.6]
     assert [mark["label"] for mark in figure["marks"]] == ["+0.60 dB"]
+    # Without a layer that the script knows, a mark is not drawn.
+    assert [(mark["layer"], mark["failed"]) for mark in figure["marks"]] == [("checks", True)]
     figure = client.get("/o/harbour/i/QT000001/sics.json").json()
     assert figure["traces"][1]["y"] == [0.0, 0.0, 0.0, 0.0]
     assert [limit["level"] for limit in figure["limits"]] == [0.7, -0.7]

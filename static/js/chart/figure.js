@@ -17,11 +17,12 @@
     sics: { lane: 1, symbol: "circle", series: 1 },
     calibrations: { lane: 2, symbol: "diamond", series: 4 },
     actions: { lane: 3, symbol: "square", series: 5 },
+    checks: { lane: 0, symbol: "diamond", series: 4 },
   };
   // Whole stretches rather than instants.
   const STRETCHES = { suspect: "warn", reviewed: "ink-2", exclusions: "ink-2", event: "ink-2" };
   // Those of which there are few enough to be named where they are.
-  const NAMED = new Set(["suspect", "reviewed", "event"]);
+  const NAMED = new Set(["suspect", "reviewed", "event", "checks"]);
   const MOST_LINES = 40;
   // From quiet to loud; it reads in black and white, too.
   const SCALE = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
@@ -205,6 +206,8 @@
   function bands(marks, colours, shift) {
     const lines = marks.filter((mark) => mark.layer in LAYERS && (mark.layer === "calibrations" || mark.failed)).slice(0, MOST_LINES);
     const stretches = marks.filter((mark) => mark.layer in STRETCHES && mark.until);
+    // There may be hundreds of exclusions: what each of them is, is told where a point is read, and in the table.
+    const label = (mark, textposition, xanchor) => (NAMED.has(mark.layer) ? { text: plain(mark.label), textposition, xanchor, font: { size: 11, color: colours["ink-2"] } } : undefined);
     return [
       ...stretches.map((mark) => ({
         type: "rect",
@@ -217,8 +220,7 @@
         y1: 1,
         fillcolor: faint(colours[STRETCHES[mark.layer]], 0.12),
         line: { color: faint(colours[STRETCHES[mark.layer]], 0.7), width: 1, dash: "dash" },
-        // There may be hundreds of exclusions: what each of them is, is told where a point is read, and in the table.
-        label: NAMED.has(mark.layer) ? { text: plain(mark.label), textposition: "top left", font: { size: 11, color: colours["ink-2"] } } : undefined,
+        label: label(mark, "top left"),
       })),
       ...lines.map((mark) => ({
         type: "line",
@@ -229,12 +231,14 @@
         y0: 0,
         y1: 1,
         line: { color: mark.failed ? colours.bad : colours.series[LAYERS[mark.layer].series - 1], width: 1, dash: "dot" },
+        label: label(mark, "end", "right"),
       })),
     ];
   }
 
-  // Named horizontal lines: {level, label, severity "amber" or "red"}.
+  // Named horizontal lines: {level, label, severity "amber" or "red"}. Above the highest there may be no room for its name.
   function limitLines(limits, colours) {
+    const highest = Math.max(...limits.map((limit) => limit.level));
     return limits.map((limit) => ({
       type: "line",
       xref: "paper",
@@ -244,7 +248,7 @@
       y0: limit.level,
       y1: limit.level,
       line: { color: limit.severity === "red" ? colours.bad : colours.warn, width: 1.5, dash: "dash" },
-      label: { text: plain(limit.label), textposition: "end", yanchor: "bottom", font: { size: 11, color: colours["ink-2"] } },
+      label: { text: plain(limit.label), textposition: "start", yanchor: limit.level === highest ? "top" : "bottom", font: { size: 11, color: colours["ink-2"] } },
     }));
   }
 
