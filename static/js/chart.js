@@ -6,7 +6,8 @@
 //   data-source    answers JSON (below); data-window and data-query are parts of an address that are added to it
 //   data-label     the chart's name for the ear; data-summary the id of the element that gets the summary's words
 //   data-refresh   seconds between reloads (none: no reload) of a range that ends now; nothing is redrawn when nothing changed
-//   A chart is read and drawn once it comes near the screen. All charts with data-window show one stretch of time:
+//   data-unprinted what paper says in place of a chart that is not there yet
+//   A chart is read and drawn once it comes near the screen, or is printed. All charts with data-window show one stretch of time:
 //   the page's address has it as ?range= or ?from= and ?to=, and so has every link with data-chart-range or data-chart-link.
 //   chart/explore.js says how a reader moves in it.
 //
@@ -98,10 +99,10 @@
     return address;
   }
 
-  async function load(element) {
+  async function load(element, { unseen = false } = {}) {
     const chart = charts.get(element);
     // What nobody looks at yet is read when somebody does.
-    if (!chart.near) return (chart.stale = true);
+    if (!chart.near && !unseen) return (chart.stale = true);
     chart.stale = false;
     chart.stop?.abort();
     const stop = (chart.stop = new AbortController());
@@ -206,6 +207,11 @@
 
   document.addEventListener("themechange", () => {
     for (const element of charts.keys()) draw(element);
+  });
+
+  // Paper shows those below the screen, too. It waits for nothing: data-unprinted stands there until they have come.
+  addEventListener("beforeprint", () => {
+    for (const [element, chart] of charts) if (chart.stale) load(element, { unseen: true });
   });
 
   function startAll() {
