@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.conftest import People, make_key
+from tests.conftest import People, make_instrument, make_key
 from tests.e2e.conftest import Visit
 from tests.e2e.fleets import checks, levels, monitor, spectra
+from tests.e2e.happenings import happenings
 
 WALL = "/o/harbour/i/QT000001/"
 WAITING = "getComputedStyle(document.getElementById('spectrogram-chart'), '::after').content"
@@ -53,3 +54,17 @@ def test_charts_that_nobody_scrolled_to_are_printed(page: Page) -> None:
     expect(chart.and_(page.locator("[data-state=drawn]"))).to_be_visible()
     assert page.evaluate(WAITING) == "none"
     expect(chart.locator(".chart-note")).to_have_count(0)
+
+
+@pytest.mark.parametrize("who", ["mary", "bob"])
+def test_the_tag_of_an_event_is_printed(crew: People, visit: Visit, now: datetime, who: str) -> None:
+    units = make_instrument(crew.organisation, "QT000001"), make_instrument(crew.organisation, "QT000007")
+    event = happenings(crew.organisation, units, now=now)[1]
+    page = visit.page(getattr(crew, who))
+    page.goto(f"/o/harbour/events/{event.pk}/")
+    facts = page.locator("#event-tag dl")
+    # Members have it in their form.
+    expect(facts).to_be_visible(visible=who == "bob")
+    page.emulate_media(media="print")
+    expect(facts).to_have_text("CauseRoad trafficCommentA lorry reversing.")
+    expect(facts).to_be_visible()
