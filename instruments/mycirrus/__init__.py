@@ -19,7 +19,7 @@ from .errors import (
 from .limits import RateLimiter
 from .noise import NoiseTable
 from .signing import sign, verify
-from .times import format_duration, format_time, parse_duration, parse_time
+from .times import format_duration, format_time, parse_duration, parse_time, spacing
 from .types import (
     NOISE_VALUES,
     ActionResult,
@@ -97,5 +97,6 @@ __all__ = [
     "parse_duration",
     "parse_time",
     "sign",
+    "spacing",
     "verify",
 ]

@@ -18,6 +18,7 @@ from typing import Any, overload
 import msgspec
 import orjson
 
+from .times import spacing
 from .types import NOISE_VALUES, NoiseMeasurement
 
 _SERIAL, _START, _END, _DURATION = " serial", " start", " end", " duration"
@@ -101,8 +102,11 @@ class NoiseTable(Sequence[NoiseMeasurement]):
     def covered(self, usual: timedelta) -> tuple[list[tuple[datetime, datetime]], timedelta]:
         """From when to when was measured, rows without a gap between them as one; and the longest single row.
 
-        ``usual`` is the length of a row that says none, or one that is longer than MyCirrus' longest period.
+        ``usual`` is the length of a row that says none, or one that is longer than MyCirrus' longest period; where no
+        row says any, their distance tells it.
         """
+        if not any(self.durations) and not any(self.ends):
+            usual = spacing(self.starts) or usual
         ends = [
             end
             if end is not None and _NOTHING < end - start <= _LONGEST

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
+from operator import itemgetter
 
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?\s*([Zz]|[+-]\d\d(?::?\d\d)?)?",
@@ -43,6 +47,18 @@ def parse_time(text: object) -> datetime | None:
         ).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def spacing(starts: Iterable[datetime]) -> timedelta | None:
+    """How far rows that do not say how long they last begin apart, in whole seconds: their usual distance.
+
+    None where no distance is there twice, or where it is above MyCirrus' longest period, a day.
+    """
+    distances = Counter(
+        round((after - before).total_seconds()) for before, after in pairwise(sorted(set(starts)))
+    )
+    seconds, times = max(distances.items(), key=itemgetter(1), default=(0, 0))
+    return timedelta(seconds=seconds) if times > 1 and 0 < seconds <= 86_400 else None
 
 
 def _zone(text: str | None) -> timezone:

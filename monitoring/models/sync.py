@@ -114,10 +114,12 @@ class SyncTarget(OrgOwned):
     hinted_at = models.DateTimeField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.UUIDField(null=True, blank=True)
-    # Live: everything up to here is stored. Back-fill: everything from here on is. Below floor_at nothing
-    # is asked for.
+    # Live: everything up to here is stored. Back-fill: everything from here on is. Sweep: it goes on from here.
+    # Below floor_at nothing is asked for.
     watermark_at = models.DateTimeField(null=True, blank=True)
     floor_at = models.DateTimeField(null=True, blank=True)
+    # Live: from the watermark up to here there was nothing when it was asked for last.
+    silent_until_at = models.DateTimeField(null=True, blank=True)
     rows = models.PositiveBigIntegerField(default=0)
     done_at = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=16, choices=Outcome.choices, default=Outcome.NEVER)

@@ -21,7 +21,7 @@ from monitoring.models import Lane, Outcome, Resource, SyncTarget
 from monitoring.models.sync import SyncTargetQuerySet
 from monitoring.sync.held import held_claim
 from monitoring.sync.histories import HISTORIES
-from monitoring.sync.sharing import alone, comes_along
+from monitoring.sync.sharing import ASKED_UNTIL, alone, comes_along
 from monitoring.sync.wanted import SWEEP_EVERY, lanes_of, resources_of
 
 # Claims held at once, of polls and of hints: what the workers can finish well within a lease.
@@ -82,10 +82,10 @@ def _hints(targets: SyncTargetQuerySet, held: _Held, now: datetime) -> Iterator[
     """Hinted targets: they have places of their own, so that no poll of their key is before them."""
     turns, free = settings.SYNC_TURNS_PER_KEY, max(MOST_IN_FLIGHT - held.hints.total(), 0)
     rows = targets.hinted().due(now).urgent_first(turns).order_by("urgency", "turn", "hinted_at")
-    columns = ("pk", "api_key_id", "api_key__fingerprint", "resource", "watermark_at", "turn")
+    columns = ("pk", "api_key_id", "api_key__fingerprint", "resource", ASKED_UNTIL, "turn")
     siblings = _Siblings(now)
-    for target_id, key, fingerprint, resource, watermark_at, turn in rows.values_list(*columns)[:free]:
-        if turn + held.hints[key] <= turns and not siblings.wait(fingerprint, resource, watermark_at):
+    for target_id, key, fingerprint, resource, asked_until, turn in rows.values_list(*columns)[:free]:
+        if turn + held.hints[key] <= turns and not siblings.wait(fingerprint, resource, asked_until):
             yield target_id
 
 
@@ -107,7 +107,7 @@ def _polls(keys: Any, held: _Held, now: datetime, lanes: list[Lane]) -> Iterator
             if (room := min(places.left(key, fingerprint), most)) <= 0:
                 continue
             theirs = waiting.filter(api_key_id=key).order_by("due_at")[:room]
-            rows = list(theirs.values_list("due_at", "pk", "resource", "watermark_at"))
+            rows = list(theirs.values_list("due_at", "pk", "resource", ASKED_UNTIL))
             if lane == Lane.LIVE:
                 siblings = _Siblings(now)
                 rows = [row for row in rows if not siblings.wait(fingerprint, *row[2:])]
@@ -155,8 +155,8 @@ class _Siblings:
         self._now = now
         self._first: set[tuple[str, str]] = set()
 
-    def wait(self, fingerprint: str, resource: str, watermark_at: datetime | None) -> bool:
-        if not comes_along(resource, watermark_at, self._now):
+    def wait(self, fingerprint: str, resource: str, asked_until: datetime | None) -> bool:
+        if not comes_along(resource, asked_until, self._now):
             return False
         kind = (fingerprint, resource)
         if kind in self._first:
@@ -237,9 +237,13 @@ def _targets_of(instrument: Instrument, api_key_id: int, now: datetime) -> Itera
             if lane == Lane.SWEEP:
                 target.due_at = now + SWEEP_EVERY * chance()
                 target.floor_at = floor
-            if lane == Lane.LIVE and history is not None and not history.overlap:
-                # Fixed now, not at the first turn: what an instrument uploads that is off today must be found.
-                target.watermark_at = now - history.first_look
+            if lane == Lane.LIVE and history is not None:
+                # Fixed now, not at the first turn: what an instrument uploads that is off today must be found, and
+                # the back-fill begins where this ends.
+                if history.overlap:
+                    target.floor_at = now - history.first_look
+                else:
+                    target.watermark_at = now - history.first_look
             if lane == Lane.BACKFILL and history is not None:
                 if now - history.first_look <= floor:
                     continue

@@ -6,7 +6,7 @@ The ORM would put each of them together anew for each turn, which takes several 
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -62,18 +62,29 @@ def held_claim(*, tokens: Mapping[int, UUID], until: datetime) -> None:
         )
 
 
+class Reached(NamedTuple):
+    """How far a target has come; what is None stays as it is."""
+
+    watermark_at: datetime | None = None
+    silent_until_at: datetime | None = None
+
+    def told(self) -> list[Any]:
+        """As the statements take it."""
+        return [at if at is None else _told("watermark_at", at) for at in self]
+
+
 _MOVING = f"""
-UPDATE "{SyncTarget._meta.db_table}" SET "rows" = "rows" + %s, "watermark_at" = COALESCE(%s, "watermark_at")
+UPDATE "{SyncTarget._meta.db_table}" SET "rows" = "rows" + %s, "watermark_at" = COALESCE(%s, "watermark_at"),
+    "silent_until_at" = COALESCE(%s, "silent_until_at")
 WHERE "organisation_id" = %s AND "id" = %s AND "lease_token" = %s AND "lease_until" > %s
 """  # noqa: S608
 
 
-def held_move(*, target: SyncTarget, rows: int, watermark_at: datetime | None, now: datetime) -> bool:
+def held_move(*, target: SyncTarget, rows: int, reached: Reached, now: datetime) -> bool:
     """Write how far a turn is that goes on; False where the lease is lost."""
-    watermark = None if watermark_at is None else _told("watermark_at", watermark_at)
     mine = [active_organisation_id(), target.pk, _told("lease_token", target.lease_token)]
     with connection.cursor() as cursor:
-        cursor.execute(_MOVING, [rows, watermark, *mine, _told("lease_until", now)])
+        cursor.execute(_MOVING, [rows, *reached.told(), *mine, _told("lease_until", now)])
         return bool(cursor.rowcount)
 
 
@@ -89,7 +100,8 @@ def _told(name: str, value: Any) -> Any:
 
 _ENDING = f"""
 UPDATE "{SyncTarget._meta.db_table}" SET
-    "rows" = "rows" + %s, "watermark_at" = COALESCE(%s, "watermark_at"), "done_at" = COALESCE(%s, "done_at"),
+    "rows" = "rows" + %s, "watermark_at" = COALESCE(%s, "watermark_at"),
+    "silent_until_at" = COALESCE(%s, "silent_until_at"), "done_at" = COALESCE(%s, "done_at"),
     "outcome" = %s, "outcome_at" = %s, "ok_at" = %s, "message" = '', "failures" = 0,
     "lease_until" = NULL, "lease_token" = NULL,
     "due_at" = CASE WHEN "due_at" = %s THEN %s ELSE "due_at" END,
@@ -104,7 +116,7 @@ def held_end(
     outcome: Outcome,
     rows: int,
     due_at: datetime,
-    watermark_at: datetime | None,
+    reached: Reached,
     done: bool,
     now: datetime,
 ) -> bool:
@@ -113,9 +125,8 @@ def held_end(
     A webhook that rang during this turn moved due_at: its call must not be lost under ours.
     """
     at, before = _told("outcome_at", now), _told("due_at", target.due_at)
-    watermark = None if watermark_at is None else _told("watermark_at", watermark_at)
     values = [
-        *(rows, watermark, at if done else None, str(outcome), at, at),
+        *(rows, *reached.told(), at if done else None, str(outcome), at, at),
         *(before, _told("due_at", due_at), before),
         *(active_organisation_id(), target.pk, _told("lease_token", target.lease_token), at),
     ]

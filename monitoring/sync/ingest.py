@@ -10,7 +10,7 @@ from django.utils import timezone
 from instruments.mirror import fitting
 from instruments.models import Instrument
 from instruments.mycirrus import Calibration as CalibrationRow
-from instruments.mycirrus import MonitorCurrent, NoiseTable
+from instruments.mycirrus import MonitorCurrent, NoiseTable, spacing
 from instruments.mycirrus import NoiseMeasurement as NoiseRow
 from instruments.mycirrus import Sic as SicRow
 from instruments.mycirrus import Status as StatusRow
@@ -196,7 +196,7 @@ def noise_store(*, instrument: Instrument, rows: Iterable[NoiseRow], now: dateti
     True where something was new or corrected.
     """
     table = NoiseTable.of(rows)
-    seconds = _seconds(table)
+    seconds = _seconds(table, level_seconds(instrument))
     written = series_write(
         NoiseMeasurement,
         {
@@ -236,11 +236,22 @@ def noise_store(*, instrument: Instrument, rows: Iterable[NoiseRow], now: dateti
     return True
 
 
-def _seconds(table: NoiseTable) -> list[float | None]:
-    return [
+def level_seconds(instrument: Instrument) -> int | None:
+    """How long the newest level of ``instrument`` lasted, as it was read with the target."""
+    present: InstrumentStatus | None = getattr(instrument, "status", None)
+    return None if present is None else present.level_seconds
+
+
+def _seconds(table: NoiseTable, known: float | None) -> list[float | None]:
+    """The rows' lengths; where none says its own, their distance or else what is ``known`` tells it."""
+    told = [
         believable((end - start).total_seconds() if length is None and end is not None else length)
         for start, end, length in zip(table.starts, table.ends, table.durations, strict=True)
     ]
+    if any(told):
+        return told
+    apart = spacing(table.starts)
+    return [known if apart is None else apart.total_seconds()] * len(told)
 
 
 def _extras(table: NoiseTable) -> list[dict[str, object] | None]:

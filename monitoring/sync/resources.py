@@ -14,7 +14,9 @@ from instruments.mycirrus import Client, MissingScope
 from monitoring.models import InstrumentStatus, Lane, Resource, SyncTarget
 from monitoring.sync import ingest
 from monitoring.sync.claims import hint, targets_ensure
-from monitoring.sync.histories import HISTORIES, History, covered
+from monitoring.sync.gaps import Span
+from monitoring.sync.held import Reached
+from monitoring.sync.histories import DAY, HISTORIES, History, covered
 from monitoring.sync.ledger import gaps_note
 from monitoring.sync.sharing import Answer
 from monitoring.sync.wanted import SWEEP_BACK
@@ -24,15 +26,18 @@ DETAILS_EVERY = timedelta(days=1)
 HINTED_FOR = timedelta(days=2)
 
 
+_AS_BEFORE = Reached()
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One answer, not stored yet. `store` runs in a transaction and returns whether anything was new.
 
-    `watermark_at` is written in the same transaction; None leaves it where it is.
+    `reached` is written in the same transaction.
     """
 
     store: Callable[[], bool]
-    watermark_at: datetime | None = None
+    reached: Reached = _AS_BEFORE
     rows: int = 0
     # The back-fill has reached its floor.
     done: bool = False
@@ -129,9 +134,12 @@ def _live(
     and uploads later loses nothing at its end. What is read again anyway moves it to now.
     """
     watermark = target.watermark_at
-    start = now - history.first_look if watermark is None else watermark - history.overlap
+    since, start = history.since(target, now), history.live_start(target, now)
     # Whoever was away for longer than the API answers at once is caught up by the back-fill's windows here too.
     window = history.window
+    skipped = start > since
+    # Silence is judged once there are rows after it.
+    unjudged = start
     while start < now:
         end, shared = min(start + window, now), None
         if answer is not None:
@@ -142,15 +150,31 @@ def _live(
             rows, end = shared, now
         else:
             rows = history.fetch(client, [_instrument(target).serial], start, end)
-        spans, longest = covered(rows, history.usual or timedelta(0))
+        if rows and skipped:
+            # It is back, and what it had not sent when the rest was asked for may have come with this.
+            start, window, unjudged, skipped = since, history.window, since, False
+            continue
+        spans, longest = covered(rows, history.usual_of(_instrument(target)))
         # A row may claim to last into the future: nothing would be asked for before that is over.
         last = min(max(span_end for _, span_end in spans), end) if spans else None
         moved = end if history.overlap else last
         if moved is not None and watermark is not None and moved <= watermark:
             moved = None
-        yield _step(target, history, rows, spans, longest, now, start, last or start, moved, last=end >= now)
         watermark = moved or watermark
+        silent_until = None if history.overlap else watermark if rows else end
+        yield _step(
+            target,
+            history,
+            rows,
+            spans,
+            longest,
+            now,
+            (unjudged, last or unjudged),
+            Reached(moved, silent_until),
+            last=end >= now,
+        )
         start, window = end, history.window if rows else history.longest
+        unjudged = last or unjudged
 
 
 def _backfill(client: Client, target: SyncTarget, history: History, now: datetime) -> Steps:
@@ -159,11 +183,13 @@ def _backfill(client: Client, target: SyncTarget, history: History, now: datetim
         raise ValueError("A back-fill needs a watermark to start from and a floor to end at.")
     end, window = target.watermark_at, history.window
     while end > target.floor_at:
-        start = max(end - window, target.floor_at)
+        start = max(_midnight_from(end - window), target.floor_at)
         rows = history.fetch(client, [_instrument(target).serial], start, end)
-        spans, longest = covered(rows, history.usual or timedelta(0))
+        spans, longest = covered(rows, history.usual_of(_instrument(target)))
         done = start <= target.floor_at
-        yield _step(target, history, rows, spans, longest, now, start, end, start, done=done, last=done)
+        # The newer window, asked for before this one, knew nothing of what this one's last row measured there.
+        judged = (_judged_from(start, spans, longest), max([end, *(span_end for _, span_end in spans)]))
+        yield _step(target, history, rows, spans, longest, now, judged, Reached(start), done=done, last=done)
         window = history.window_after(end - start, len(rows))
         end = start
     if target.watermark_at <= target.floor_at:
@@ -171,33 +197,61 @@ def _backfill(client: Client, target: SyncTarget, history: History, now: datetim
 
 
 def _sweep(client: Client, target: SyncTarget, history: History, now: datetime) -> Steps:
-    """The recent past once more: rows that arrived late or were corrected, found by asking, not by hoping."""
-    start = max(now - SWEEP_BACK, target.floor_at or now - SWEEP_BACK)
+    """The recent past once more: rows that arrived late or were corrected, found by asking, not by hoping.
+
+    One that was interrupted goes on from its watermark; one that ended leaves it where the next begins anyway.
+    """
+    first = _midnight_from(now - SWEEP_BACK - DAY)
+    start = max(at for at in (first, target.floor_at, target.watermark_at) if at is not None)
     while start < now:
-        end = min(start + history.window, now)
+        end = min(_midnight_from(start + history.window - DAY + timedelta(microseconds=1)), now)
         rows = history.fetch(client, [_instrument(target).serial], start, end)
-        spans, longest = covered(rows, history.usual or timedelta(0))
+        spans, longest = covered(rows, history.usual_of(_instrument(target)))
         known_until = max((span_end for _, span_end in spans), default=start)
         # Before now everything is judged; the last window only as far as there are rows.
-        judged = end if end < now else min(known_until, end)
-        yield _step(target, history, rows, spans, longest, now, start, judged, None, last=end >= now)
+        until = end if end < now else min(known_until, end)
+        judged, last = (_judged_from(start, spans, longest), until), end >= now
+        yield _step(
+            target,
+            history,
+            rows,
+            spans,
+            longest,
+            now,
+            judged,
+            Reached(first if last else end),
+            last=last,
+        )
         start = end
+
+
+def _midnight_from(at: datetime) -> datetime:
+    """The first UTC midnight from ``at`` on: no period that divides a day is cut by a window's edge."""
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight if midnight == at else midnight + DAY
+
+
+def _judged_from(start: datetime, spans: Sequence[Span], longest: timedelta) -> datetime:
+    """From when on it can be told what is missing: a row from before ``start``, which is not in the answer, may
+    last until the first one begins."""
+    first = min((begin for begin, _ in spans), default=start)
+    return first if start < first < start + longest else start
 
 
 def _step(
     target: SyncTarget,
     history: History,
     rows: Sequence[Any],
-    spans: Sequence[tuple[datetime, datetime]],
+    spans: Sequence[Span],
     longest: timedelta,
     now: datetime,
-    start: datetime,
-    judged_until: datetime,
-    watermark_at: datetime | None,
+    judged: Span,
+    reached: Reached,
     *,
     done: bool = False,
     last: bool = False,
 ) -> Step:
+    """``judged``: the stretch of which is noted what is missing."""
     instrument = _instrument(target)
 
     def store() -> bool:
@@ -206,15 +260,15 @@ def _step(
             gaps_note(
                 instrument=instrument,
                 resource=Resource(target.resource),
-                start=start,
-                end=judged_until,
+                start=judged[0],
+                end=judged[1],
                 spans=spans,
                 usual=longest,
                 now=now,
             )
         return changed
 
-    return Step(store, watermark_at=watermark_at, rows=len(rows), done=done, last=last)
+    return Step(store, reached=reached, rows=len(rows), done=done, last=last)
 
 
 def _check(client: Client, target: SyncTarget, now: datetime, answer: Answer | None) -> Steps:

@@ -195,10 +195,10 @@ def _store(target: SyncTarget, step: Step, changed_before: bool) -> bool:
         if step.last:
             well = _well(target, now, changed or changed_before)
             kept = held_end(
-                target=target, rows=step.rows, watermark_at=step.watermark_at, done=step.done, now=now, **well
+                target=target, rows=step.rows, reached=step.reached, done=step.done, now=now, **well
             )
         else:
-            kept = held_move(target=target, rows=step.rows, watermark_at=step.watermark_at, now=now)
+            kept = held_move(target=target, rows=step.rows, reached=step.reached, now=now)
         if not kept:
             raise TakenOver
     return changed

@@ -16,10 +16,12 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import Coalesce, Greatest
 
 from instruments.mycirrus import Client, PermanentError
 from monitoring.models import Lane, Resource, SyncTarget
-from monitoring.sync.histories import HISTORIES, started
+from monitoring.sync.histories import HISTORIES
+from monitoring.sync.kept import started
 from monitoring.sync.wanted import every
 
 log = structlog.get_logger(__name__)
@@ -60,16 +62,26 @@ class Answer:
         return [row for row in self.rows[serial] if started(row) >= start]
 
 
-def comes_along(resource: str, watermark_at: datetime | None, now: datetime) -> bool:
+# Until where a live target was asked for last, whether there was anything or not.
+ASKED_UNTIL = Greatest("watermark_at", Coalesce("silent_until_at", "watermark_at"))
+
+
+def comes_along(resource: str, asked_until: datetime | None, now: datetime) -> bool:
     """Whether a live target can be asked for with others of its key: the kind allows it, and it is not far behind."""
     if resource == Resource.NOW:
         return True
     near = HISTORIES[resource].near if resource in HISTORIES else None
-    return near is not None and watermark_at is not None and watermark_at >= now - near
+    return near is not None and asked_until is not None and asked_until >= now - near
+
+
+def _asked_until(target: SyncTarget) -> datetime | None:
+    if target.watermark_at is None or target.silent_until_at is None:
+        return target.watermark_at
+    return max(target.watermark_at, target.silent_until_at)
 
 
 def _shareable(target: SyncTarget, now: datetime) -> bool:
-    if target.lane != Lane.LIVE or not comes_along(target.resource, target.watermark_at, now):
+    if target.lane != Lane.LIVE or not comes_along(target.resource, _asked_until(target), now):
         return False
     # The latest check can be had without this scope, each instrument's by itself.
     single = target.resource in (Resource.SIC, Resource.CALIBRATIONS)
@@ -97,8 +109,10 @@ def companions_claim(target: SyncTarget, now: datetime) -> list[SyncTarget]:
         instrument__gone_at=None,
     )
     if target.resource != Resource.NOW:
-        near = HISTORIES[target.resource].near
-        like = like.filter(watermark_at__gte=now - (near or timedelta(0)))
+        near = now - (HISTORIES[target.resource].near or timedelta(0))
+        like = like.filter(
+            Q(watermark_at__gte=near) | Q(watermark_at__isnull=False, silent_until_at__gte=near)
+        )
     if target.hinted_at is not None:
         like = like.hinted()
     with transaction.atomic():
@@ -124,7 +138,9 @@ def ask_together(
     history = HISTORIES.get(target.resource)
     start = None
     if history is not None:
-        start = min(each.watermark_at - history.overlap for each in targets if each.watermark_at is not None)
+        # Whoever has to look further back today asks for that alone.
+        furthest = now - (history.near or timedelta(0)) - history.overlap - history.astride
+        start = min(max(history.live_start(each, now), furthest) for each in targets)
     try:
         with client_of(memory.encoding) as client:
             rows: Sequence[Any]

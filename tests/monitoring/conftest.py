@@ -1,6 +1,7 @@
 """A simulated MyCirrus, keys to it, and the sync's turns taken one after another in the foreground."""
 
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,9 +13,10 @@ from instruments.models import ApiKey, Instrument, Organisation
 from instruments.mycirrus import RateLimiter
 from instruments.tenancy import organisation_scope
 from monitoring.models import Lane, Resource, SyncTarget
-from monitoring.sync.claims import due_claim, key_targets_refresh
+from monitoring.sync.claims import due_claim, key_targets_refresh, targets_ensure
 from monitoring.sync.run import Turn, target_run
 from tests.conftest import People, make_instrument, make_key
+from tests.instruments.mycirrus.served import Served
 from tests.monitoring.failing import SEEN, asks
 from tests.monitoring.mailserver import Mailbox, MailServer
 from tests.simulated import SimulatedMyCirrus
@@ -139,4 +141,26 @@ def instrument(people: People) -> Iterator[Instrument]:
     asks(people.organisation, people.bob)
     asks(people.other, people.charlie)
     with organisation_scope(people.organisation.pk):
+        yield made
+
+
+@pytest.fixture
+def served(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """A MyCirrus of a few rows that a test writes by hand."""
+    monkeypatch.setattr(keys, "_limiter", lambda url, fingerprint: None)
+    server = Served()
+    settings.MYCIRRUS_EXTRA_BASE_URLS = [server.url]
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def unit(organisation: Organisation, served: Served) -> Iterator[Instrument]:
+    """A monitor whose MyCirrus is ``served``."""
+    key = make_key(organisation, base_url=served.url)
+    made = make_instrument(organisation, api_key=key)
+    with organisation_scope(organisation.pk):
+        targets_ensure(instruments=[made], now=datetime.now(UTC))
         yield made

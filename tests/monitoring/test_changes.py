@@ -52,7 +52,9 @@ def test_while_old_and_new_secret_are_valid_nothing_is_missed_or_twice(
 ) -> None:
     fetch = FETCH[Resource.NOISE]
     since = datetime.now(UTC) - 20 * MINUTE
-    SyncTarget.objects.filter(resource=Resource.NOISE, lane=Lane.LIVE).update(watermark_at=since)
+    SyncTarget.objects.filter(resource=Resource.NOISE, lane=Lane.LIVE).update(
+        watermark_at=since, silent_until_at=None
+    )
     NoiseMeasurement.objects.filter(instrument=unit, start_at__gte=since).delete()
 
     def rotating(client: Any, target: SyncTarget, *rest: Any) -> Iterator[Step]:
@@ -142,7 +144,9 @@ def began(unit: Instrument) -> datetime:
     NoiseMeasurement.objects.all().delete()
     NoiseRollup.objects.all().delete()
     Gap.objects.all().delete()
-    SyncTarget.objects.filter(resource=Resource.NOISE, lane=Lane.LIVE).update(watermark_at=at)
+    SyncTarget.objects.filter(resource=Resource.NOISE, lane=Lane.LIVE).update(
+        watermark_at=at, silent_until_at=None
+    )
     return at
 
 
@@ -182,7 +186,7 @@ def test_rows_that_come_twice_or_overlap_are_kept_once_by_their_start(
     assert target.watermark_at == began + 3 * MINUTE
     assert not Gap.objects.filter(resource=Resource.NOISE, end_at__lte=target.watermark_at).exists()
     # Told once more, nothing is added.
-    SyncTarget.objects.filter(pk=target.pk).update(watermark_at=began)
+    SyncTarget.objects.filter(pk=target.pk).update(watermark_at=began, silent_until_at=None)
     again(organisation, Resource.NOISE)
     assert NoiseMeasurement.objects.count() == 4
     assert NoiseRollup.objects.filter(bucket_s=900).aggregate(rows=Sum("count"))["rows"] == 4

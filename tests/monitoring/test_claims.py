@@ -26,6 +26,7 @@ from monitoring.sync.claims import (
     target_release,
     targets_ensure,
 )
+from monitoring.sync.held import Reached
 from monitoring.sync.resources import FETCH, Step
 from monitoring.sync.wanted import resources_of
 from tests.conftest import make_instrument, make_key, make_organisation
@@ -317,7 +318,7 @@ def test_a_late_worker_s_answer_is_dropped(owner: Organisation, monkeypatch: pyt
         SyncTarget.objects.update(lease_until=now - timedelta(seconds=1))
         successor.extend(due_claim(now=now))
         rename = Instrument.objects.filter(pk=target.instrument_id)
-        yield Step(lambda: bool(rename.update(name="stored late")), watermark_at=now)
+        yield Step(lambda: bool(rename.update(name="stored late")), Reached(now))
 
     monkeypatch.setitem(FETCH, Resource.STATUS, slow)
     with organisation_scope(owner.pk):

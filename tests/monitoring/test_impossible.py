@@ -18,8 +18,8 @@ from monitoring.charts.series import level_series
 from monitoring.flags import flagged
 from monitoring.models import ImpossibleRow, NoiseMeasurement
 from monitoring.possible import BOUNDS, impossible_of, is_impossible
-from monitoring.sync.histories import LIMITED
 from monitoring.sync.ingest import noise_store
+from monitoring.sync.kept import LIMITED
 from tests.conftest import People, make_instrument
 
 START = datetime(2026, 11, 26, 8, tzinfo=UTC)

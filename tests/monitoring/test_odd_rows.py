@@ -1,15 +1,12 @@
 """Rows that are odd or late: they are stored as far as they go, and hold up nothing that comes after them."""
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from instruments import keys
-from instruments.models import Instrument, Organisation
-from instruments.tenancy import organisation_scope
+from instruments.models import Instrument
 from monitoring.models import (
     AudioRecording,
     CalibrationLogEntry,
@@ -23,32 +20,10 @@ from monitoring.models import (
 )
 from monitoring.sync.claims import due_claim, targets_ensure
 from monitoring.sync.run import target_run
-from tests.conftest import make_instrument, make_key
 from tests.instruments.mycirrus.served import Served
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 Turn = Callable[..., SyncTarget]
-
-
-@pytest.fixture
-def unit(organisation: Organisation, served: Served) -> Iterator[Instrument]:
-    """A monitor whose MyCirrus is ``served``."""
-    key = make_key(organisation, base_url=served.url)
-    made = make_instrument(organisation, api_key=key)
-    with organisation_scope(organisation.pk):
-        targets_ensure(instruments=[made], now=NOW)
-        yield made
-
-
-@pytest.fixture
-def served(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    monkeypatch.setattr(keys, "_limiter", lambda url, fingerprint: None)
-    server = Served()
-    settings.MYCIRRUS_EXTRA_BASE_URLS = [server.url]
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture

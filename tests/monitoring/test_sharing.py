@@ -38,7 +38,9 @@ def fleet(mycirrus: SimulatedMyCirrus, new_key: NewKey) -> list[Instrument]:
 def hold_back(fleet: list[Instrument], resource: Resource, back: timedelta = timedelta(minutes=30)) -> None:
     """Let them be behind by half an hour, so that there is something to fetch."""
     at = datetime.now(UTC) - back
-    SyncTarget.objects.filter(instrument__in=fleet, resource=resource, lane=Lane.LIVE).update(watermark_at=at)
+    SyncTarget.objects.filter(instrument__in=fleet, resource=resource, lane=Lane.LIVE).update(
+        watermark_at=at, silent_until_at=None
+    )
 
 
 def asked(mycirrus: SimulatedMyCirrus, operation: str = "getmeasurements") -> list[int]:

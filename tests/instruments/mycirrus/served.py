@@ -3,7 +3,7 @@
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -61,6 +61,8 @@ class Served(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[Asked] = []
         self.replies: list[Reply] = [Reply([])]
+        # Rows by the time in their `startTime`, for a server that answers by what is asked: `keep`.
+        self.kept: list[dict[str, Any]] | None = None
         self.stopping = threading.Event()
 
     @property
@@ -69,6 +71,17 @@ class Served(ThreadingHTTPServer):
 
     def say(self, *replies: Any) -> None:
         self.replies = [reply if isinstance(reply, Reply) else Reply(reply) for reply in replies]
+
+    def keep(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Answer each range with those of ``rows`` that begin in it, as MyCirrus does."""
+        self.kept = sorted(rows, key=lambda row: str(row["startTime"]))
+
+    def answer(self, asked: Asked) -> Reply:
+        """What to say to ``asked``."""
+        if self.kept is None:
+            return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        query = dict(asked.query)
+        return Reply([row for row in self.kept if query["start"] <= row["startTime"] < query["end"]])
 
     def handle_error(self, *_: Any) -> None:
         """A client that hangs up is part of the tests."""
@@ -82,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         served = self.server
         served.asked.append(Asked(self.command, self.path, dict(self.headers.items()), body))
-        reply = served.replies.pop(0) if len(served.replies) > 1 else served.replies[0]
+        reply = served.answer(served.asked[-1])
         if reply.write is not None:
             self.close_connection = True
             reply.write(self.connection)

@@ -1,0 +1,218 @@
+"""How the rows of each resource are kept: as series, as happenings by their natural key, or as checks."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from instruments.models import Instrument
+from monitoring.alerts.facts import instrument_judge
+from monitoring.alerts.incidents import sics_judge
+from monitoring.alerts.kinds import CALIBRATION
+from monitoring.alerts.limits import levels_judge
+from monitoring.flags import impossible_note
+from monitoring.models import (
+    AlertKind,
+    CalibrationLogEntry,
+    FrequencyMeasurement,
+    GasSample,
+    MonitorStats,
+    ParticulateSample,
+    PeakParticleVelocity,
+    SeriesRow,
+    WeatherSample,
+)
+from monitoring.possible import BOUNDS
+from monitoring.sync import ingest
+from monitoring.sync.upsert import series_upsert, value_columns
+
+Store = Callable[[Instrument, Sequence[Any], datetime], bool]
+
+
+def started(row: Any) -> datetime:
+    """When ``row`` happened: the API says `startTime` for some and `time` for others."""
+    at: datetime | None = row.start_at if hasattr(row, "start_at") else row.at
+    # A recording may say no more than when it was triggered.
+    return at or row.trigger_start_at
+
+
+# The tables, beside noise, whose values can be limited: monitoring.alerts.judges.metrics.
+LIMITED: dict[type[SeriesRow], str] = {
+    GasSample: "gas",
+    ParticulateSample: "pm",
+    PeakParticleVelocity: "ppv",
+    WeatherSample: "weather",
+}
+Latest = Callable[[Any], dict[str, float | None]]
+
+
+def samples(
+    model: type[SeriesRow], *, latest: Latest | None = None, **renamed: Callable[[Any], Any]
+) -> Store:
+    """Storing rows whose members are named like the model's columns, but for those in ``renamed``.
+
+    ``latest`` reads from the newest row what a fleet page shows of it.
+    """
+    plain = [name for name in value_columns(model) if name not in {"duration_s", "extra", *renamed}]
+
+    def store(instrument: Instrument, rows: Sequence[Any], now: datetime) -> bool:
+        cells = [
+            {
+                "organisation_id": instrument.organisation_id,
+                "instrument_id": instrument.pk,
+                "start_at": started(row),
+                "duration_s": seconds_of(row),
+                **{name: getattr(row, name) for name in plain},
+                **{name: read(row) for name, read in renamed.items()},
+            }
+            for row in rows
+        ]
+        written = series_upsert(model, cells)
+        if rows and latest is not None:
+            newest = max(rows, key=started)
+            ingest.latest_store(
+                instrument=instrument,
+                at=started(newest),
+                seconds=seconds_of(newest),
+                values=latest(newest),
+                now=now,
+            )
+        if rows and model in LIMITED:
+            starts, table = [started(row) for row in rows], LIMITED[model]
+            values = {name: [cell.get(name) for cell in cells] for name in BOUNDS[table]}
+            impossible_note(instrument=instrument, table=table, starts=starts, columns=values)
+            levels_judge(instrument=instrument, table=table, starts=starts, changed=len(written), now=now)
+        if rows and model is MonitorStats:
+            instrument_judge(instrument=instrument, kinds=[AlertKind.SIGNAL], now=now)
+        return bool(written)
+
+    return store
+
+
+def seconds_of(row: Any) -> float | None:
+    return ingest.believable(getattr(row, "duration_s", None) or getattr(row, "period_s", None))
+
+
+def particulates(row: Any) -> dict[str, float | None]:
+    return {"PM2.5": row.pm2p5_ugm3, "PM10": row.pm10_ugm3}
+
+
+def largest_axis(row: Any) -> dict[str, float | None]:
+    """Of the largest axis."""
+    axes = (row.v_max_x_mms, row.v_max_y_mms, row.v_max_z_mms)
+    return {"PPV": max((value for value in axes if value is not None), default=None)}
+
+
+def bands(bands: str) -> Store:
+    def store(instrument: Instrument, rows: Sequence[Any], now: datetime) -> bool:
+        written = series_upsert(
+            FrequencyMeasurement,
+            (
+                {
+                    "organisation_id": instrument.organisation_id,
+                    "instrument_id": instrument.pk,
+                    "bands": bands,
+                    "start_at": row.start_at,
+                    "duration_s": seconds_of(row),
+                    "levels": dict(row.bands),
+                }
+                for row in rows
+            ),
+        )
+        return bool(written)
+
+    return store
+
+
+def records(model: Any, key: Sequence[str], cells: Callable[[Any], dict[str, Any]], at: str) -> Store:
+    """Storing happenings by their natural key; what was corrected at MyCirrus is corrected here.
+
+    ``at`` names the column of when they were: what is stored of that time is read first, for nearly all of it is there.
+    """
+    names = {field.name for field in model._meta.concrete_fields} - {"id", "organisation", "instrument"}
+    told = sorted(names - set(key))
+
+    def store(instrument: Instrument, rows: Sequence[Any], now: datetime) -> bool:
+        unique = {}
+        for row in rows:
+            record = model(
+                organisation_id=instrument.organisation_id,
+                instrument=instrument,
+                document=dict(row.document),
+                **cells(row),
+            )
+            unique[tuple(getattr(record, name) for name in key)] = record
+        if not unique:
+            return False
+        instants = [getattr(record, at) for record in unique.values()]
+        stored = model.objects.filter(
+            instrument=instrument, **{f"{at}__gte": min(instants), f"{at}__lte": max(instants)}
+        )
+        known = {row[: len(key)]: row[len(key) :] for row in stored.values_list(*key, *told)}
+        news = [
+            record
+            for name, record in unique.items()
+            if known.get(name) != tuple(getattr(record, field) for field in told)
+        ]
+        model.objects.bulk_create(
+            news,
+            update_conflicts=True,
+            unique_fields=["organisation", "instrument", *key],
+            update_fields=told,
+            batch_size=500,
+        )
+        return bool(news)
+
+    return store
+
+
+def event(row: Any) -> dict[str, Any]:
+    return {
+        "start_at": row.start_at,
+        "end_at": row.end_at,
+        "name": row.name[:100],
+        "type": row.type[:32],
+        "level_db": row.level_db,
+        "audio_at": row.audio_at,
+        "time_history_id": row.time_history_id[:200],
+        "audio_id": row.audio_id[:200],
+    }
+
+
+def recording(row: Any) -> dict[str, Any]:
+    return {
+        "remote_id": row.id[:200],
+        "start_at": started(row),
+        "end_at": row.end_at,
+        "trigger_name": row.trigger_name[:100],
+    }
+
+
+def _digest(row: Any) -> str:
+    return hashlib.sha256(f"{row.user}\0{row.message}".encode()).hexdigest()
+
+
+def _note(row: Any) -> dict[str, Any]:
+    return {"at": row.at, "user": row.user[:200], "message": row.message, "digest": _digest(row)}
+
+
+notes = records(CalibrationLogEntry, ("at", "digest"), _note, at="at")
+
+
+def calibrations(instrument: Instrument, rows: Sequence[Any], now: datetime) -> bool:
+    news = ingest.calibrations_store(instrument=instrument, rows=rows, now=now)
+    if news:
+        instrument_judge(instrument=instrument, kinds=CALIBRATION, now=now)
+    return bool(news)
+
+
+def sics(instrument: Instrument, rows: Sequence[Any], now: datetime) -> bool:
+    news = ingest.sics_store(instrument=instrument, rows=rows, now=now)
+    sics_judge(instrument=instrument, checks=news, now=now)
+    if news:
+        instrument_judge(instrument=instrument, kinds=[AlertKind.SIC_DRIFT], now=now)
+    return bool(news)
+
+
+def noise(instrument: Instrument, rows: Sequence[Any], now: datetime) -> bool:
+    return ingest.noise_store(instrument=instrument, rows=rows, now=now)
