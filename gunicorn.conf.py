@@ -1,6 +1,21 @@
-"""Read by gunicorn in the folder where it starts: tells live streams how many threads there are and when to end."""
+"""Read by gunicorn in the folder where it starts: what its log may hold, and what live streams need to know."""
 
 from typing import Any
+
+from gunicorn.glogging import Logger
+
+from cirrusweb.log import RedactedLines
+
+
+class logger_class(Logger):  # noqa: N801 (gunicorn's name for the setting)
+    """Its access log has every address that is asked for, and some of ours are passwords."""
+
+    def setup(self, cfg: Any) -> None:
+        """Let no line out as it is."""
+        super().setup(cfg)
+        for log in (self.error_log, self.access_log):
+            for handler in log.handlers:
+                handler.setFormatter(RedactedLines(handler.formatter))
 
 
 def post_worker_init(worker: Any) -> None:

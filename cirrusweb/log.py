@@ -16,13 +16,15 @@ _SECRETS = re.compile(
     # What the key ring made: useless without its keys, and of no use to a reader either.
     r"|gAAAAA[0-9A-Za-z_-]{40,}=*"
     # A password in an address: redis://:pw@host, postgres://user:pw@host.
-    r"|(?P<keep>[a-z][a-z0-9+.-]*://[^\s:/@\"']*:)[^\s/\"']+(?=@)"
+    r"|(?P<keep>://[^\s:/@\"']*:)[^\s/\"']+(?=@)"
     # Addresses that are passwords themselves: Slack's, Discord's, and the signature of a Teams workflow.
     r"|(?P<keep5>hooks\.slack\.com/services/|/api/webhooks/[0-9]+/|(?<=[?&])sig=)[0-9A-Za-z%/_.-]{12,}"
     # What a signed webhook signs with.
     r"|(?P<keep6>whsec_)[0-9A-Za-z+/=]{20,}"
-    # The unguessable parts of our own addresses: webhook inbox, invitation, new password, links in mails, calendar.
-    r"|(?P<keep2>/hooks/|/invitations?/(?:accept/)?|/reset/key/|/alerts/(?:unsubscribe/)?|/calendar/)[0-9A-Za-z_:-]{12,}"
+    # The unguessable parts of our own addresses: webhook inbox, invitation, new address or password, links in mails,
+    # calendar; plain, or quoted within another address.
+    r"|(?P<keep2>(?:/|%2F)(?:hooks|invitations?|confirm-email|reset(?:/|%2F)key|alerts(?:(?:/|%2F)unsubscribe)?|calendar)"
+    r"(?:/|%2F))[0-9A-Za-z_:%-]{12,}"
     # Headers whose whole line is secret, whatever their value is made of.
     r"|(?P<keep3>(?i:\bcookie|authorization)(?:\\?[\"'])?\s*[:=,]\s*b?(?:\\?[\"'])?)[^\r\n\"'\\]+"
     # Any header, field or parameter named like a secret, in whatever quotes a dump puts around both.
@@ -83,6 +85,17 @@ def _text(value: Any) -> str:
 
 def _redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {_text(name): _field(_text(name), value) for name, value in event.items()}
+
+
+class RedactedLines(logging.Formatter):
+    """For whoever writes lines of its own, such as the web server: what ``formatter`` makes, without secrets."""
+
+    def __init__(self, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self._formatter = formatter
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(self._formatter.format(record))
 
 
 def logging_config(level: str) -> dict[str, Any]:

@@ -69,6 +69,7 @@ def _from_standard_library() -> None:
     log.warning("POST /hooks/plain-key_plain-key_plain-key/ 200")
     log.warning("Gone: /alerts/unsubscribe/plain-key_plain-key:1xXuQi:plain-key/")
     log.warning("GET /alerts/plain-key_plain-key:1xXuQi:plain-key/ 200")
+    log.warning("Not Found: /accounts/confirm-email/MQ%3A1xXuQi%3Aplain-key/")
     log.warning("Not Found: /calendar/plain-key_plain-key:plain-key.ics")
     log.warning(document)
     try:

@@ -82,7 +82,8 @@ class Installation:
         with closing(socket.create_server(("127.0.0.1", 0))) as free:
             port = free.getsockname()[1]
         arguments = ["--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--threads", "4"]
-        command = ["-m", "gunicorn", "cirrusweb.wsgi", *arguments, "--no-control-socket"]
+        command = ["-m", "gunicorn", "cirrusweb.wsgi", *arguments, "--access-logfile", "-"]
+        command += ["--no-control-socket"]
         with self._process(command, redis_url):
             until(lambda: answers(f"http://127.0.0.1:{port}/healthz"))
             yield f"http://127.0.0.1:{port}/hooks/{self.token}/"
@@ -186,3 +187,26 @@ def test_with_the_broker_down_it_is_stored_and_a_later_tick_finds_it(installatio
 def _finished(installation: Installation, before: int) -> list[tuple[Any, ...]]:
     rows = installation.deliveries()[before:]
     return [] if any(row[0] == "received" for row in rows) else rows
+
+
+def test_the_access_log_holds_no_address_that_is_a_password(installation: Installation) -> None:
+    key = "MQ:1xXuQi:plain-key_plain-key"
+    paths = [
+        f"/accounts/confirm-email/{key}/",
+        f"/accounts/confirm-email/{key.replace(':', '%3A')}/",
+        f"/accounts/password/reset/key/{key}/",
+        f"/alerts/{key}/",
+        f"/calendar/{key}.ics",
+        f"/invitations/{key}/",
+        f"/accounts/login/?next=%2Finvitations%2F{key}%2F",
+    ]
+    with installation.serving("redis://127.0.0.1:1/0") as address:
+        requests.post(address, data=b"{}", timeout=10)
+        base = address.partition("/hooks/")[0]
+        for path in paths:
+            requests.get(base + path, timeout=10, headers={"Referer": base + path})
+    log = (installation.data_dir / "gunicorn.log").read_text()
+    assert log.count("HTTP/1.1") >= 1 + len(paths)
+    assert "plain-key" not in log
+    assert installation.token not in log
+    assert "POST /hooks/[redacted]" in log
