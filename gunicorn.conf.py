@@ -7,7 +7,7 @@ from gunicorn.glogging import Logger
 from cirrusweb.log import RedactedLines
 
 
-class logger_class(Logger):  # noqa: N801 (gunicorn's name for the setting)
+class logger_class(Logger):
     """Its access log has every address that is asked for, and some of ours are passwords."""
 
     def setup(self, cfg: Any) -> None:

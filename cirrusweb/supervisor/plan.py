@@ -132,8 +132,6 @@ def environment(
         "INSECURE_HTTP": "1",
         "SERVE_STATIC_FROM_SOURCE": "1",
         "PYTHONUNBUFFERED": "1",
-        # A demo of a week is full within minutes; production keeps its own default of two years.
-        "HISTORY_DAYS": "7",
         # One of the worker's two threads is always free for what is new.
         "SYNC_BACKFILLS_AT_ONCE": "1",
         # Nor are both of them to wait for a mail server that says nothing.

@@ -15,7 +15,7 @@ from django.db.models import Case, Count, Exists, F, OuterRef, Q, Subquery, Valu
 from django.db.models.functions import Coalesce
 
 from instruments.keys import pace_of
-from instruments.models import ApiKey, Instrument
+from instruments.models import ApiKey, Instrument, Organisation
 from instruments.tenancy import all_organisations, organisation_scope
 from monitoring.models import Lane, Outcome, Resource, SyncTarget
 from monitoring.models.sync import SyncTargetQuerySet
@@ -31,6 +31,8 @@ FEWEST_PLACES = 4
 # So few keys are looked at one by one.
 FEW_KEYS = 8
 MESSAGE_LENGTH = 300
+# A demo of a week is full within minutes.
+DEMO_HISTORY_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,21 +208,45 @@ def targets_ensure(*, instruments: Iterable[Instrument], now: datetime) -> None:
         theirs = SyncTarget.objects.filter(instrument__in=listed)
         theirs.exclude(api_key_id=api_key_id).update(api_key_id=api_key_id, parked_at=None, due_at=now)
         # Asked first, because a list comes every ten minutes and hardly ever names anything new.
-        known = set(theirs.values_list("instrument_id", "resource", "lane"))
+        floors = {
+            (instrument_id, resource, lane): floor_at
+            for instrument_id, resource, lane, floor_at in theirs.values_list(
+                "instrument_id", "resource", "lane", "floor_at"
+            )
+        }
+        floor = now - timedelta(days=history_days(listed[0].organisation_id))
+        if any(floor_at is not None and floor_at > floor for floor_at in floors.values()):
+            _floors_lower(theirs, floor, now)
         SyncTarget.objects.bulk_create(
             [
                 target
                 for instrument in listed
-                for target in _targets_of(instrument, api_key_id, now)
-                if (instrument.pk, target.resource, target.lane) not in known
+                for target in _targets_of(instrument, api_key_id, floor, now)
+                if (instrument.pk, target.resource, target.lane) not in floors
             ],
             ignore_conflicts=True,
             batch_size=500,
         )
 
 
-def _targets_of(instrument: Instrument, api_key_id: int, now: datetime) -> Iterator[SyncTarget]:
-    floor = now - timedelta(days=settings.HISTORY_DAYS)
+def history_days(organisation_id: int) -> int:
+    """How many days of every record are fetched of an organisation."""
+    days: int = settings.HISTORY_DAYS
+    if days > DEMO_HISTORY_DAYS and Organisation.objects.filter(pk=organisation_id, is_demo=True).exists():
+        return DEMO_HISTORY_DAYS
+    return days
+
+
+def _floors_lower(targets: SyncTargetQuerySet, floor: datetime, now: datetime) -> None:
+    """More history is wanted than was: what had reached its floor goes on from there."""
+    # Not under a turn that is under way: it may end at the old floor, and be done with that. The next list finds it.
+    free = targets.filter(Q(lease_until=None) | Q(lease_until__lte=now), floor_at__gt=floor)
+    free.update(floor_at=floor, done_at=None)
+
+
+def _targets_of(
+    instrument: Instrument, api_key_id: int, floor: datetime, now: datetime
+) -> Iterator[SyncTarget]:
     resources = resources_of(instrument)
     for rank, resource in enumerate(resources):
         history = HISTORIES.get(resource)

@@ -90,6 +90,49 @@ def test_history_is_read_downwards_to_its_floor_and_then_left_alone(
         assert due_claim(now=datetime.now(UTC), organisation_id=organisation.pk) == []
 
 
+def test_more_history_is_fetched_from_where_it_stopped(owner: Organisation, settings: Any) -> None:
+    settings.HISTORY_DAYS = 7
+    listed = [
+        make_instrument(owner, serial, api_key=make_key(owner, f"mycirrus-{serial}-AAAA")) for serial in "12"
+    ]
+    done, held = (
+        {"lane": Lane.BACKFILL, "instrument": listed[0]},
+        {"lane": Lane.BACKFILL, "instrument": listed[1]},
+    )
+    with organisation_scope(owner.pk):
+        targets_ensure(instruments=listed, now=NOW)
+        floor = NOW - timedelta(days=7)
+        SyncTarget.objects.filter(**done).update(watermark_at=floor, done_at=NOW)
+        SyncTarget.objects.filter(**held).update(watermark_at=floor, lease_until=NOW + timedelta(hours=1))
+        later = NOW + timedelta(minutes=10)
+        # A day later is no wish for more, nor is a wish for less.
+        targets_ensure(instruments=listed, now=later)
+        settings.HISTORY_DAYS = 5
+        targets_ensure(instruments=listed, now=later)
+        assert not SyncTarget.objects.filter(**done).exclude(floor_at=floor, done_at=NOW).exists()
+
+        settings.HISTORY_DAYS = 30
+        targets_ensure(instruments=listed, now=later)
+
+        wanted = later - timedelta(days=30)
+        assert not SyncTarget.objects.filter(**done).exclude(floor_at=wanted, done_at=None).exists()
+        # Nothing is asked for twice, and a turn that is under way may still end at the old floor.
+        assert not SyncTarget.objects.filter(lane=Lane.BACKFILL).exclude(watermark_at=floor).exists()
+        assert not SyncTarget.objects.filter(**held).exclude(floor_at=floor).exists()
+        targets_ensure(instruments=listed, now=later + timedelta(hours=2))
+        assert not SyncTarget.objects.filter(**held, floor_at=floor).exists()
+
+
+def test_of_the_demo_a_week_is_fetched(owner: Organisation, settings: Any) -> None:
+    settings.HISTORY_DAYS = 730
+    Organisation.objects.filter(pk=owner.pk).update(is_demo=True)
+    instrument = make_instrument(owner, api_key=make_key(owner))
+    with organisation_scope(owner.pk):
+        targets_ensure(instruments=[instrument], now=NOW)
+        floors = set(SyncTarget.objects.exclude(floor_at=None).values_list("floor_at", flat=True))
+    assert floors == {NOW - timedelta(days=7)}
+
+
 def test_rows_that_arrive_late_are_found_by_the_sweep(
     mycirrus: SimulatedMyCirrus, new_key: NewKey, organisation: Organisation
 ) -> None:
