@@ -215,7 +215,8 @@ def targets_ensure(*, instruments: Iterable[Instrument], now: datetime) -> None:
             )
         }
         floor = now - timedelta(days=history_days(listed[0].organisation_id))
-        if any(floor_at is not None and floor_at > floor for floor_at in floors.values()):
+        # The floor of a live lane is its first look, and no history.
+        if any(at is not None and at > floor for (*_, lane), at in floors.items() if lane != Lane.LIVE):
             _floors_lower(theirs, floor, now)
         SyncTarget.objects.bulk_create(
             [
@@ -241,7 +242,7 @@ def _floors_lower(targets: SyncTargetQuerySet, floor: datetime, now: datetime) -
     """More history is wanted than was: what had reached its floor goes on from there."""
     # Not under a turn that is under way: it may end at the old floor, and be done with that. The next list finds it.
     free = targets.filter(Q(lease_until=None) | Q(lease_until__lte=now), floor_at__gt=floor)
-    free.update(floor_at=floor, done_at=None)
+    free.exclude(lane=Lane.LIVE).update(floor_at=floor, done_at=None)
 
 
 def _targets_of(

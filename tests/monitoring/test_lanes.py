@@ -121,6 +121,10 @@ def test_more_history_is_fetched_from_where_it_stopped(owner: Organisation, sett
         assert not SyncTarget.objects.filter(**held).exclude(floor_at=floor).exists()
         targets_ensure(instruments=listed, now=later + timedelta(hours=2))
         assert not SyncTarget.objects.filter(**held, floor_at=floor).exists()
+        # A live lane looks back as far as it did.
+        live = SyncTarget.objects.filter(lane=Lane.LIVE, floor_at__isnull=False)
+        assert live.exists()
+        assert not live.filter(floor_at__lte=wanted).exists()
 
 
 def test_of_the_demo_a_week_is_fetched(owner: Organisation, settings: Any) -> None:
@@ -129,7 +133,7 @@ def test_of_the_demo_a_week_is_fetched(owner: Organisation, settings: Any) -> No
     instrument = make_instrument(owner, api_key=make_key(owner))
     with organisation_scope(owner.pk):
         targets_ensure(instruments=[instrument], now=NOW)
-        floors = set(SyncTarget.objects.exclude(floor_at=None).values_list("floor_at", flat=True))
+        floors = set(SyncTarget.objects.filter(lane=Lane.BACKFILL).values_list("floor_at", flat=True))
     assert floors == {NOW - timedelta(days=7)}
 
 
