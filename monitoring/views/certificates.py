@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -18,8 +20,7 @@ from monitoring.forms import CalibratorForm, CertificateForm, TolerancesForm
 from monitoring.models import Calibrator, Certificate
 from monitoring.models.tolerances import tolerances_in_force
 
-# More certificates than anybody has to look through at once; older ones are on the page of their instrument.
-MOST = 500
+PER_PAGE = 50
 
 
 @require_safe
@@ -66,28 +67,28 @@ def tolerances_change(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 def certificates_page(request: HttpRequest, slug: str) -> HttpResponse:
-    """Every certificate, the first to run out first, and the calibrators."""
+    """Every certificate, of those in force the first to run out first, and the calibrators."""
     organisation = organisation_for(request)
     return render(request, "monitoring/certificates.html", _certificates(request, organisation))
 
 
 def _certificates(request: HttpRequest, organisation: Any, **more: Any) -> dict[str, Any]:
     today = timezone.localdate()
-    rows = list(
-        Certificate.objects.select_related("instrument", "calibrator").order_by("due_on", "pk")[:MOST]
+    # An older certificate is no longer in force, however long it would have been good for.
+    newer = Certificate.objects.filter(
+        Q(instrument=OuterRef("instrument")) | Q(calibrator=OuterRef("calibrator")),
+        Q(issued_on__gt=OuterRef("issued_on")) | Q(issued_on=OuterRef("issued_on"), pk__gt=OuterRef("pk")),
     )
-    newest: dict[tuple[int | None, int | None], Certificate] = {}
-    for row in rows:
-        thing = (row.instrument_id, row.calibrator_id)
-        if thing not in newest or (row.issued_on, row.pk) > (newest[thing].issued_on, newest[thing].pk):
-            newest[thing] = row
+    rows = (
+        Certificate.objects.select_related("instrument", "calibrator")
+        .annotate(is_replaced=Exists(newer))
+        .order_by("is_replaced", "due_on", "pk")
+    )
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     return {
         "organisation": organisation,
-        # An older certificate is no longer in force, however long it would have been good for.
-        "rows": [
-            (row, newest[(row.instrument_id, row.calibrator_id)] is row, row.is_overdue(today))
-            for row in rows
-        ],
+        "page": page,
+        "rows": [(row, row.is_overdue(today)) for row in page],
         "calibrators": list(Calibrator.objects.all()),
         "can_act": request.membership.can_act,  # type: ignore[attr-defined]
         "calibrator_form": CalibratorForm(),

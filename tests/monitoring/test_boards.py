@@ -107,7 +107,7 @@ def certificate(instrument: Instrument, due_on: date, **fields: Any) -> Certific
         return Certificate.objects.create(
             organisation_id=instrument.organisation_id,
             instrument=instrument,
-            number="U-17",
+            number=fields.pop("number", "U-17"),
             laboratory="Acoustics Laboratory",
             issued_on=fields.pop("issued_on", due_on - timedelta(days=700)),
             due_on=due_on,
@@ -403,6 +403,27 @@ def test_certificates_are_recorded_and_fall_due_by_the_rule_in_force(people: Peo
     with organisation_scope(people.organisation.pk):
         assert Certificate.objects.count() == 1
         assert activities(before=None, most=1)[0].verb == "certificate_removed"
+
+
+def test_the_newest_certificate_of_each_thing_is_in_force_on_whichever_page(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitoring.views.certificates.PER_PAGE", 2)
+    instrument, today = make_instrument(people.organisation), NOW.date()
+    for years in range(1, 4):
+        certificate(instrument, today - timedelta(days=365 * years), number=f"R-{years}")
+    certificate(instrument, today + timedelta(days=99), number="U-1")
+    certificate(make_instrument(people.organisation, "QT2"), today - timedelta(days=9), number="U-2")
+    page = people.client(people.bob)
+    first, second, third = (
+        page.get("/o/harbour/checks/certificates/", {"page": number}).content.decode() for number in (1, 2, 3)
+    )
+    # What is in force stands first, the first to run out before the rest.
+    assert first.index("U-2") < first.index("U-1")
+    assert (first.count("overdue"), first.count("replaced by a newer one")) == (1, 0)
+    for text, count in ((second, 2), (third, 1)):
+        assert (text.count("overdue"), text.count("replaced by a newer one")) == (0, count)
+    assert 'rel="next" href="?page=2"' in first
 
 
 def test_months_end_where_a_month_does() -> None:
