@@ -23,6 +23,7 @@ _WORDS: dict[str, Any] = {
     "member_left": _("Member left"),
     "member_removed": _("Member removed"),
     "member_role_set": _("Role changed"),
+    "organisation_changed": _("Settings of the organisation changed"),
     "site_added": _("Site added"),
     "site_changed": _("Site changed"),
     "site_photo_removed": _("Site's photo removed"),

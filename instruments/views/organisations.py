@@ -3,13 +3,16 @@
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.defaultfilters import yesno
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from cirrusweb.htmx import render
 from instruments.access import organisation_for, person_for, require_role
+from instruments.activity import activity_note
 from instruments.demo import demo
 from instruments.forms import OrganisationForm, SettingsForm
 from instruments.models import Membership, Organisation, Role
@@ -73,9 +76,23 @@ def organisation_new(request: HttpRequest) -> HttpResponse:
 def organisation_settings(request: HttpRequest, slug: str) -> HttpResponse:
     """Name, time zone, legacy notifications."""
     organisation = organisation_for(request)
+    before = {name: getattr(organisation, name) for name in SettingsForm.Meta.fields}
     form = SettingsForm(request.POST or None, instance=organisation)
     if request.method == "POST" and form.is_valid():
-        organisation.save(update_fields=form.Meta.fields)
+        changed = [
+            f"{form.fields[name].label}: {_said(before[name])} → {_said(getattr(organisation, name))}"
+            for name in form.changed_data
+        ]
+        with transaction.atomic():
+            organisation.save(update_fields=form.Meta.fields)
+            if changed:
+                activity_note(
+                    organisation=organisation,
+                    actor=person_for(request),
+                    verb="organisation_changed",
+                    subject=organisation.name,
+                    detail="; ".join(changed),
+                )
         messages.success(request, _("Saved."))
         return redirect("instruments:organisation-settings", slug=organisation.slug)
     if form.errors:
@@ -83,3 +100,7 @@ def organisation_settings(request: HttpRequest, slug: str) -> HttpResponse:
         organisation.refresh_from_db()
     status = 422 if form.errors else None
     return render(request, "instruments/organisation_settings.html", {"form": form}, status=status)
+
+
+def _said(value: str | bool) -> str:
+    return str(yesno(value)) if isinstance(value, bool) else value

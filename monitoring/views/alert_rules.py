@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core import signing
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -100,14 +101,9 @@ def _editor(
         draft = form.draft(source)
         rehearsed = _seal(organisation.pk, draft)
         if request.POST.get("do") == "save" and request.POST.get("rehearsed") == rehearsed:
-            saved = rule_save(draft=draft, rule=rule, actor=person_for(request), now=now)
-            activity_note(
-                organisation=organisation,
-                actor=person_for(request),
-                verb="alert_rule_saved",
-                subject=saved.name,
-                detail="",
-            )
+            with transaction.atomic():
+                saved = rule_save(draft=draft, rule=rule, actor=person_for(request), now=now)
+                _note(request, "alert_rule_saved", saved)
             messages.success(request, _("Saved. It judges from now on."))
             return redirect("monitoring:alert-rules", slug=organisation.slug)
         rehearsal = rehearse(draft=draft, now=now)
@@ -145,19 +141,29 @@ def _seal(organisation_id: int, draft: Draft) -> str:
 def alert_rule_switch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Pause a rule, let it go on, or take it out of use."""
     rule, now = rule_for(request, pk), timezone.now()
-    match request.POST.get("do"):
-        case "pause":
-            rule_pause(rule=rule, now=now)
-            messages.success(
-                request, _("Paused. What it had open is closed, and whoever was told of it hears so.")
-            )
-        case "resume":
-            rule_resume(rule=rule, actor=person_for(request), now=now)
-            messages.success(request, _("It judges again."))
-        case "remove":
-            rule_remove(rule=rule, now=now)
-            messages.success(
-                request,
-                _("Taken out of use. What it had open is closed, and whoever was told of it hears so."),
-            )
+    with transaction.atomic():
+        match request.POST.get("do"):
+            case "pause":
+                rule_pause(rule=rule, now=now)
+                _note(request, "alert_rule_paused", rule)
+                messages.success(
+                    request, _("Paused. What it had open is closed, and whoever was told of it hears so.")
+                )
+            case "resume":
+                rule_resume(rule=rule, actor=person_for(request), now=now)
+                _note(request, "alert_rule_resumed", rule)
+                messages.success(request, _("It judges again."))
+            case "remove":
+                rule_remove(rule=rule, now=now)
+                _note(request, "alert_rule_removed", rule)
+                messages.success(
+                    request,
+                    _("Taken out of use. What it had open is closed, and whoever was told of it hears so."),
+                )
     return redirect("monitoring:alert-rules", slug=slug)
+
+
+def _note(request: HttpRequest, verb: str, rule: AlertRule) -> None:
+    activity_note(
+        organisation=organisation_for(request), actor=person_for(request), verb=verb, subject=rule.name
+    )

@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from instruments.models import Organisation, Role
+from instruments.models import Activity, Organisation, Role
 from instruments.tenancy import organisation_scope
 from tests.conftest import People, join, make_key, make_organisation, make_user
 
@@ -92,6 +92,14 @@ def test_settings_are_saved(people: People) -> None:
     assert people.organisation.timezone == "America/New_York"
     assert people.organisation.accepts_legacy_notifications is True
     assert people.organisation.slug == "harbour"
+    client.post(page, values)
+    with organisation_scope(people.organisation.pk):
+        entry = Activity.objects.get()
+    assert (entry.actor, entry.subject) == (people.adam, "Harbour Noise")
+    assert "Name: Harbour → Harbour Noise; Time zone: Europe/London → America/New_York;" in entry.detail
+    assert "Accept unsigned legacy notifications: no → yes" in entry.detail
+    told = client.get(reverse("monitoring:activity", args=["harbour"])).content.decode()
+    assert "Settings of the organisation changed" in told
 
 
 def test_unknown_time_zone_is_refused_and_the_page_keeps_its_name(people: People) -> None:

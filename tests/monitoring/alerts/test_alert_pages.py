@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from instruments.models import Deployment, Instrument, Membership, Role, Site
+from instruments.models import Activity, Deployment, Instrument, Membership, Role, Site
 from instruments.tenancy import organisation_scope
 from monitoring.alerts.kinds import KINDS
 from monitoring.alerts.links import LASTS, incident_link, unsubscribe_link
@@ -438,6 +438,15 @@ def test_pause_go_on_and_remove(people: People) -> None:
             assert (rule.paused_at is not None) == paused
     client.post(path, {"do": "remove"})
     assert client.get(f"/o/harbour/alerts/rules/{rule.pk}/").status_code == 404
+    with organisation_scope(people.organisation.pk):
+        told = [(each.actor, each.words, each.subject) for each in Activity.objects.order_by("pk")]
+    words = (
+        "Alert rule paused",
+        "Alert rule judges again",
+        "Alert rule paused",
+        "Alert rule taken out of use",
+    )
+    assert told == [(people.adam, each, rule.name) for each in words]
 
 
 def test_maintenance_and_escalation_are_kept(people: People, unit: Instrument) -> None:
@@ -480,6 +489,25 @@ def test_maintenance_and_escalation_are_kept(people: People, unit: Instrument) -
     with organisation_scope(people.organisation.pk):
         assert not Maintenance.objects.exists()
         assert not EscalationStep.objects.exists()
+    begun = {**window, "maintenance-start_at": "2020-01-01T00:00", "maintenance-place": ""}
+    client.post(path, begun)
+    with organisation_scope(people.organisation.pk):
+        client.post(path, {"do": "maintenance-end", "row": Maintenance.objects.get().pk})
+        told = [(each.words, each.subject, each.detail) for each in Activity.objects.order_by("pk")]
+        assert {each.actor for each in Activity.objects.all()} == {people.adam}
+    ahead, person = f"{tomorrow} – {later} Europe/London. Windshield".replace("T", " "), str(people.mary)
+    assert told[:5] == [
+        ("Maintenance entered", str(unit), ahead),
+        ("Escalation: person added", person, "after 30 min, from Red on"),
+        ("Maintenance removed", str(unit), ahead),
+        ("Escalation: person removed", person, "after 30 min, from Red on"),
+        (
+            "Maintenance entered",
+            "Harbour",
+            f"2020-01-01 00:00 – {later.replace('T', ' ')} Europe/London. Windshield",
+        ),
+    ]
+    assert told[5][:2] == ("Maintenance ended", "Harbour")
 
 
 def test_quiet_hours_and_severity_are_ones_own(people: People) -> None:
