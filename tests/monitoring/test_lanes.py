@@ -121,10 +121,13 @@ def test_more_history_is_fetched_from_where_it_stopped(owner: Organisation, sett
         assert not SyncTarget.objects.filter(**held).exclude(floor_at=floor).exists()
         targets_ensure(instruments=listed, now=later + timedelta(hours=2))
         assert not SyncTarget.objects.filter(**held, floor_at=floor).exists()
-        # A live lane looks back as far as it did.
+        # A live lane looks back as far as it did, which is no history.
         live = SyncTarget.objects.filter(lane=Lane.LIVE, floor_at__isnull=False)
-        assert live.exists()
-        assert not live.filter(floor_at__lte=wanted).exists()
+        looked = set(live.values_list("pk", "floor_at"))
+        settings.HISTORY_DAYS = 3_000
+        targets_ensure(instruments=listed, now=later + timedelta(hours=2))
+        assert looked
+        assert set(live.values_list("pk", "floor_at")) == looked
 
 
 def test_of_the_demo_a_week_is_fetched(owner: Organisation, settings: Any) -> None:
