@@ -227,12 +227,15 @@ def api_key_verify(*, api_key: ApiKey, now: datetime) -> ApiKey:
 
 
 def api_key_scope_found(*, api_key: ApiKey, scope: str, held: bool) -> None:
-    """Remember what a real call has shown of ``scope``, which no harmless one can: Verify forgets it and asks anew."""
+    """Remember what a real call has shown of ``scope``, which no harmless one can: Verify forgets it and asks anew.
+
+    A refusal says nothing of a scope that is known to be held: MyCirrus says 403 of one instrument or recording, too.
+    """
     with transaction.atomic():
         # By fingerprint as well: it was found of this secret, not of one that has come in its place.
         same = ApiKey.objects.usable().filter(pk=api_key.pk, fingerprint=api_key.fingerprint)
         kept = same.select_for_update().first()
-        if kept is None or kept.scopes.get(scope) is held:
+        if kept is None or kept.scopes.get(scope) in (held, True):
             return
         found: dict[str, Any] = {"scopes": {**kept.scopes, scope: held}}
         if kept.state in (ApiKey.State.GOOD, ApiKey.State.MISSING_SCOPE) and api_key_can_read(kept.scopes):

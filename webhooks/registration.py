@@ -36,8 +36,8 @@ MOST_CALLS = 100
 TURN_SECONDS = 25.0
 # A list this old need not be taken again for the next turn of the same work.
 LIST_HOLDS = timedelta(minutes=10)
-# So many refusals and nothing accepted: it is not the instruments, and the rest would go the same way.
-MOST_REFUSED = 5
+# So many instruments refused and nothing ever accepted: it is not them, and the rest would go the same way.
+MOST_REFUSED = 3
 NOT_OFFERED = "MyCirrus does not offer to remove webhooks ({status}): remove it on its website if it stays."
 _MESSAGE = 300
 
@@ -153,23 +153,25 @@ def _catch_up(client: Client, registration: Registration) -> bool:
     """Register what waits and then remove what was at an address of before; False where there is more to do."""
     until = time.monotonic() + TURN_SECONDS
     url = hook_address(registration.organisation)
-    waiting = Subscription.objects.filter(api_key=registration.api_key, state=State.WANTED).order_by("pk")
-    accepted = refused = 0
-    rows = list(waiting[: MOST_CALLS + 1])
+    theirs = Subscription.objects.filter(api_key=registration.api_key)
+    # What was refused before comes last: it must not be in the way of what never was.
+    rows = list(theirs.filter(state=State.WANTED).order_by("message", "pk")[: MOST_CALLS + 1])
+    accepted, refused = theirs.in_place().exists(), set[str]()
     for row in rows[:MOST_CALLS]:
         if time.monotonic() > until:
             return False
         try:
             webhook = client.webhook_create(type=row.type, serial=row.serial, url=url)
-        except (mycirrus.BadRequest, mycirrus.NotFound) as error:
-            refused += 1
-            if refused >= MOST_REFUSED and not accepted:
+        except (mycirrus.BadRequest, mycirrus.NotFound, mycirrus.MissingScope) as error:
+            refused.add(row.serial)
+            # MyCirrus answers 403 for one instrument whose subscription has ended as for a key without the scope.
+            if not accepted and (isinstance(error, mycirrus.MissingScope) or len(refused) >= MOST_REFUSED):
                 raise
             Subscription.objects.filter(pk=row.pk, state=State.WANTED).update(
                 state=State.FAILED, message=str(error)[:_MESSAGE]
             )
         else:
-            accepted += 1
+            accepted = True
             webhook_keep(row=row, webhook=webhook, api_key=registration.api_key, now=timezone.now())
     if len(rows) > MOST_CALLS:
         return False

@@ -43,9 +43,10 @@ def slots_ensure(*, api_key: ApiKey, serials: Collection[str]) -> None:
     for start in range(0, len(drop), _TOGETHER):
         Subscription.objects.filter(pk__in=drop[start : start + _TOGETHER]).delete()
     for start in range(0, len(again), _TOGETHER):
-        # `removed_at` stays: that it had to be made again is worth knowing.
+        # `removed_at` stays: that it had to be made again is worth knowing. So does the `message`: what was refused
+        # waits behind what was not.
         Subscription.objects.filter(pk__in=again[start : start + _TOGETHER]).update(
-            state=State.WANTED, remote_id=None, ciphertext="", api_key=api_key, host="", message=""
+            state=State.WANTED, remote_id=None, ciphertext="", api_key=api_key, host=""
         )
     Subscription.objects.bulk_create(
         [

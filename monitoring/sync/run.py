@@ -226,7 +226,11 @@ def _refused(target: SyncTarget, error: mycirrus.MyCirrusError | SecretUnreadabl
     if isinstance(error, mycirrus.AuthenticationFailed):
         return _key_unusable(target, ApiKey.State.REFUSED, message, rows)
     if isinstance(error, mycirrus.MissingScope):
-        _park(target, message, now)
+        # A key that is known to hold the scope is refused for this instrument alone, whose subscription has ended
+        # perhaps: nobody tells when it is renewed.
+        held = target.api_key.scopes.get(scope_of(target.resource, target.lane)) is True
+        alone = held and target.instrument is not None
+        _park(target, message, now, after=schedule.LONGEST_BUG_RETRY if alone else None)
         return Turn(Outcome.NEEDS_ATTENTION, rows, message)
     if isinstance(error, mycirrus.NotFound):
         # Perhaps it was taken out of the account: the list will say.
@@ -251,15 +255,15 @@ def _bug(target: SyncTarget, error: Exception, rows: int) -> Turn:
     return Turn(Outcome.BUG, rows, message)
 
 
-def _park(target: SyncTarget, message: str, now: datetime) -> None:
-    """Have the target wait for a person; a key's list goes on asking once an hour, so that the key can heal."""
+def _park(target: SyncTarget, message: str, now: datetime, after: timedelta | None = None) -> None:
+    """Have the target wait for a person, or for a time; a key's list asks once an hour, so that the key can heal."""
     target_release(
         target=target,
         outcome=Outcome.NEEDS_ATTENTION,
-        due_at=now + schedule.REFUSED_RETRY,
+        due_at=now + (after or schedule.REFUSED_RETRY),
         now=now,
         message=message,
-        park=target.resource != Resource.INSTRUMENTS,
+        park=after is None and target.resource != Resource.INSTRUMENTS,
     )
 
 

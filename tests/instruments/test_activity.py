@@ -223,6 +223,17 @@ def test_a_refused_scope_is_remembered_of_the_secret_it_was_found_of(in_harbour:
     assert key.state == ApiKey.State.GOOD
 
 
+def test_a_refusal_of_one_thing_takes_no_scope_that_is_known_to_be_held(in_harbour: People) -> None:
+    key = ApiKey(organisation=in_harbour.organisation, label="Main", state=ApiKey.State.GOOD)
+    key.secret_set(SECRET)
+    key.scopes = {"instruments:read": True, "data.audio:read": True}
+    key.save()
+    api_key_scope_found(api_key=key, scope="data.audio:read", held=False)
+    key.refresh_from_db()
+    assert key.allows("data.audio:read")
+    assert key.state == ApiKey.State.GOOD
+
+
 def test_verify_asks_anew_what_was_refused(in_harbour: People, mycirrus: SimulatedMyCirrus) -> None:
     key = api_key_add(
         organisation=in_harbour.organisation,

@@ -363,6 +363,19 @@ def test_without_the_scope_for_history_the_last_checks_are_mirrored(
     assert {turn.outcome for turn in again(organisation, Resource.SIC)} == {Outcome.UNCHANGED}
 
 
+def test_a_403_for_one_instrument_is_asked_about_again_by_itself(
+    mycirrus: SimulatedMyCirrus, new_key: NewKey, organisation: Organisation
+) -> None:
+    """Its subscription has ended: the key holds the scope, and nobody presses Verify after renewal."""
+    key = new_key(mycirrus.serials()[0], found={"data.noise:read": True})
+    (unit,) = mirrored(key)
+    mycirrus.moods(**{"missing-scope": "data.noise:read"})
+    again(organisation, Resource.NOISE)
+    target = SyncTarget.objects.get(instrument=unit, resource=Resource.NOISE, lane=Lane.LIVE)
+    assert (target.outcome, target.parked_at) == (Outcome.NEEDS_ATTENTION, None)
+    assert target.due_at > datetime.now(UTC) + timedelta(hours=5)
+
+
 def test_a_scope_lost_after_the_key_was_verified_costs_the_history_and_not_the_last_checks(
     mycirrus: SimulatedMyCirrus, new_key: NewKey, organisation: Organisation
 ) -> None:
