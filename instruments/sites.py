@@ -4,6 +4,8 @@ Verbs raise ValidationError in words for a page; the database holds the same law
 """
 
 import zoneinfo
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -31,6 +33,39 @@ def deployment_of(instrument: Instrument, at: datetime) -> Deployment | None:
     if known is not None and known.stands(at):
         return known
     return Deployment.objects.at(at).filter(instrument=instrument).select_related("site").first()
+
+
+class Stays:
+    """Where an instrument stood, by time, to be asked for each of very many rows."""
+
+    def __init__(self, deployments: Iterable[Deployment]) -> None:
+        self.deployments = sorted(deployments, key=lambda each: each.start_at)
+        self._starts = [each.start_at for each in self.deployments]
+
+    def at(self, at: datetime) -> str:
+        """The name of the site; empty where none is known."""
+        place = bisect_right(self._starts, at) - 1
+        return self.deployments[place].site.name if place >= 0 and self.deployments[place].stands(at) else ""
+
+    def during(self, start: datetime, end: datetime) -> list[str]:
+        """The names of the sites of any part of [start, end), in the order of time."""
+        some = self.deployments[
+            max(bisect_right(self._starts, start) - 1, 0) : bisect_left(self._starts, end)
+        ]
+        return list(
+            dict.fromkeys(each.site.name for each in some if each.end_at is None or each.end_at > start)
+        )
+
+
+def stays_of(*, instrument: Instrument, start: datetime, end: datetime) -> Stays:
+    """Where ``instrument`` stood between ``start`` and ``end``.
+
+    No query where it was read with its deployment and stood there throughout; else one.
+    """
+    known: Deployment | None = getattr(instrument, "deployed", None)
+    if known is not None and known.start_at <= start and (known.end_at is None or known.end_at >= end):
+        return Stays([known])
+    return Stays(Deployment.objects.within(start, end).filter(instrument=instrument).select_related("site"))
 
 
 def site_save(*, site: Site, changed: list[str], actor: User) -> Site:

@@ -13,8 +13,9 @@ from typing import Any, TextIO
 
 from django.db.models import Q
 
-from instruments.models import Instrument
+from instruments.models import Deployment, Instrument
 from instruments.mycirrus import NOISE_VALUES
+from instruments.sites import Stays
 from monitoring.models import (
     AudioRecording,
     Calibration,
@@ -260,13 +261,15 @@ INSTRUMENT_COLUMNS = {
 RESOURCES = (*SERIES, "instruments")
 # Ours: the names of the values of a row that cannot be true (monitoring/possible.py); they stay as they came.
 IMPOSSIBLE = "impossible"
+# Ours too: where the instrument stood then.
+SITE = "site"
 
 
 def columns(resource: str) -> list[str]:
     """The names of a row's values, in order."""
     if resource == "instruments":
         return list(INSTRUMENT_COLUMNS)
-    return ["instrument", *SERIES[resource].columns, *([IMPOSSIBLE] if SERIES[resource].bounds else [])]
+    return ["instrument", *SERIES[resource].columns, *([IMPOSSIBLE] if SERIES[resource].bounds else []), SITE]
 
 
 def _instruments(serials: Sequence[str]) -> Any:
@@ -303,6 +306,7 @@ def _series_rows(
     for pk, serial in instruments.values_list("pk", "serial"):
         rows = series.model.objects.filter(_range(series.time, start, end), instrument_id=pk, **series.only)
         rows = rows.order_by(*key).values_list(*names)
+        stays = Stays(Deployment.objects.filter(instrument_id=pk).select_related("site"))
         # Pages by key rather than one cursor: no transaction stays open for the length of an export, which
         # would hold vacuum back on PostgreSQL and every writer on SQLite, and the index gives the order.
         page = list(rows[:PAGE])
@@ -314,7 +318,7 @@ def _series_rows(
                         n for n, column, place in bounded if is_impossible(series.bounds, column, row[place])
                     ]
                     told = (*told, bad or None)
-                yield told
+                yield (*told, stays.at(row[0]) or None)
             last = page[-1]
             full = len(page) == PAGE
             page = []

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy
 from instruments.joined import Listed
 from instruments.models import Instrument
 from instruments.mycirrus.types import passed
+from instruments.sites import Stays, stays_of
 from monitoring.charts.series import organisation_of
 from monitoring.doubt import Checked, checks_around, doubts, newest
 from monitoring.models import DoubtReview, Event, EventTag, InstrumentAction
@@ -106,8 +107,15 @@ class Touched:
 class _Stretch:
     """An instrument's rows of a stretch: each kind is read once, whichever layers ask for it."""
 
-    def __init__(self, instrument: Instrument, start: datetime, end: datetime) -> None:
+    def __init__(
+        self, instrument: Instrument, start: datetime, end: datetime, stays: Stays | None = None
+    ) -> None:
         self.instrument, self.start, self.end = instrument, start, end
+        self._stays = stays
+
+    @property
+    def stays(self) -> Stays:
+        return self._stays or stays_of(instrument=self.instrument, start=self.start, end=self.end)
 
     @cached_property
     def checked(self) -> Checked:
@@ -206,6 +214,24 @@ def _actions(stretch: _Stretch) -> list[Mark]:
     ]
 
 
+def _moves(stretch: _Stretch) -> list[Mark]:
+    """Where it came to a site or left one: beside the levels, for they belong to the place."""
+    came = {stay.start_at: stay.site.name for stay in stretch.stays.deployments}
+    left = {stay.end_at: stay.site.name for stay in stretch.stays.deployments if stay.end_at is not None}
+    marks = []
+    for at in came.keys() | left.keys():
+        told = {"before": left.get(at), "after": came.get(at)}
+        if at not in came:
+            words = _("Taken down at %(before)s")
+        elif at not in left:
+            words = _("Put up at %(after)s")
+        else:
+            words = _("Moved from %(before)s to %(after)s")
+        marks.append(Mark("moves", at, words % told))
+    # What begins with the stretch is no change within it.
+    return [mark for mark in marks if stretch.start < mark.at < stretch.end]
+
+
 def _suspect(stretch: _Stretch) -> list[Mark]:
     """What is in doubt under the organisation's tolerances, and what a reviewer took out of it."""
     checked, marks = stretch.checked, []
@@ -244,6 +270,7 @@ LAYERS: dict[str, tuple[Any, Any, bool]] = {
     "actions": (gettext_lazy("Actions"), _actions, True),
     "exclusions": (gettext_lazy("Exclusions"), _exclusions, False),
     "suspect": (gettext_lazy("Levels in doubt"), _suspect, False),
+    "moves": (gettext_lazy("Moves"), _moves, False),
 }
 
 
@@ -259,12 +286,14 @@ def marks_of(
     end: datetime,
     layers: Iterable[str] = LAYERS,
     whole: Collection[str] = (),
+    stays: Stays | None = None,
 ) -> Marked:
     """Everything of ``layers`` between ``start`` and ``end``, a few queries whatever the range.
 
+    ``stays`` are those of the stretch, where they are known already.
     Of a layer the newest `MOST`, but of ``whole`` ones all: rows are judged by them, and none may be missing.
     """
-    stretch = _Stretch(instrument, start, end)
+    stretch = _Stretch(instrument, start, end, stays)
     marks: list[Mark] = []
     cut = []
     for layer in layers:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from cirrusweb.htmx import render
 from instruments.access import instrument_for, instrument_joined, organisation_for
 from instruments.models import Instrument
+from instruments.sites import Stays, stays_of
 from instruments.tenancy import organisation_scope
 from monitoring.charts.figures import LINES, PERCENTILE_LINES, covered, level_figure
 from monitoring.charts.marks import Marked, Touched, layers_for, marks_of
@@ -43,6 +44,12 @@ class Shown:
     # The usual length of a measurement in seconds, where it is known.
     period_s: float | None
     marked: Marked
+    stays: Stays
+
+    @property
+    def places(self) -> list[str]:
+        """The sites where it was measured."""
+        return self.stays.during(self.asked.window.start, self.asked.window.end)
 
     @property
     def summary(self) -> str:
@@ -58,6 +65,8 @@ class Shown:
             "length": period(series.bucket_s),
         }
         words = _("LAeq %(LAeq)s dB, highest LAF,max %(LAFMax)s dB, from %(count)s measurements.") % told
+        if self.places:
+            words += " " + _("Measured at %(places)s.") % {"places": ", ".join(self.places)}
         if series.bucket_s > (self.period_s or 60):
             words += " " + _("Each point covers %(length)s; zoom in for finer ones.") % told
         if self.marked.cut:
@@ -131,8 +140,10 @@ def shown_levels(request: HttpRequest, serial: str, *, whole: Collection[str] = 
         )
     can_act = request.membership.can_act  # type: ignore[attr-defined]
     layers = [name for name, _title in layers_for(can_act=can_act)]
-    marked = marks_of(instrument=instrument, start=window.start, end=window.end, layers=layers, whole=whole)
-    return Shown(instrument, asked, series, period_s, marked)
+    stretch: Any = {"instrument": instrument, "start": window.start, "end": window.end}
+    stays = stays_of(**stretch)
+    marked = marks_of(**stretch, layers=layers, whole=whole, stays=stays)
+    return Shown(instrument, asked, series, period_s, marked, stays)
 
 
 def answer_json(document: dict[str, Any], *, status: int = 200) -> HttpResponse:
@@ -181,6 +192,7 @@ def levels_table(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
         "series": shown.series,
         "summary": shown.summary,
         "marks": shown.marked.marks[::-1],
+        "moved": any(mark.layer == "moves" for mark in shown.marked.marks),
         "asked": shown.asked,
         "window": shown.asked.window,
         "percentiles": list(shown.percentiles()),
@@ -206,6 +218,8 @@ def _rows(shown: Shown) -> Iterator[dict[str, Any]]:
             "by_name": {name: percentiles[name][place] for name in percentiles},
             "coverage": 100 * part,
             "measured": measured,
+            # A point that holds a move belongs to both.
+            "site": "; ".join(shown.stays.during(at, at + timedelta(seconds=series.bucket_s))),
             **{word: measured and found.by(at, series.bucket_s) for word, found in judges.items()},
         }
 
@@ -250,7 +264,8 @@ def _shown_lines(shown: Shown, rows: list[dict[str, Any]]) -> Iterator[str]:
     """
     write = csv.writer(_Line(), lineterminator="\n").writerow
     aggregates = [*VALUES, "LAeqLowest", "LAeqHighest"]
-    yield write(["instrument", "startTime", "duration", *aggregates, *PERCENTILES, "coverage", "validity"])
+    told = ["coverage", "validity", "site"]
+    yield write(["instrument", "startTime", "duration", *aggregates, *PERCENTILES, *told])
     serial, seconds = shown.instrument.serial, shown.series.bucket_s
     for row in rows:
         values = [*(row[name] for name in VALUES), row["lowest"], row["highest"]]
@@ -258,7 +273,7 @@ def _shown_lines(shown: Shown, rows: list[dict[str, Any]]) -> Iterator[str]:
         yield write(
             [serial, utc_text(row["at"]), seconds]
             + ["" if value is None else round(value, 2) for value in values]
-            + [round(row["coverage"], 1), _judgement(row)]
+            + [round(row["coverage"], 1), _judgement(row), row["site"]]
         )
 
 

@@ -1,6 +1,7 @@
 """Sites: the list, one place with its monitors and their history, its photo, and the forms that change them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,6 +30,7 @@ from instruments.sites import (
     site_save,
 )
 from monitoring.cells import tile_markup
+from monitoring.charts.ranges import LONGEST, SHORTEST, Window
 from monitoring.conditions import LOOKS
 from monitoring.positions import Position, is_placed, map_of
 from monitoring.tiles import Tile, tile_of
@@ -99,11 +101,17 @@ def site_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "site": site,
         **_map(site, standing, slug),
         "tiles": [tile_markup(tile, slug=slug, now=now) for tile in standing],
-        "deployments": rows,
+        "deployments": [(each, _measured_here(each, now)) for each in rows],
         "now": now,
         "can_act": request.membership.can_act,  # type: ignore[attr-defined]
     }
     return render(request, "monitoring/site.html", context)
+
+
+def _measured_here(stay: Deployment, now: datetime) -> str:
+    """The part of an address that shows what was measured in ``stay``; empty where there is nothing yet."""
+    window = Window(stay.start_at, min(stay.end_at or now, now)).last(LONGEST)
+    return f"?{window.fixed}" if window.span >= SHORTEST else ""
 
 
 def _map(site: Site, tiles: list[Tile], slug: str) -> dict[str, Any]:

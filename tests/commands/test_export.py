@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from instruments.models import Instrument, Organisation
+from instruments.models import Deployment, Instrument, Organisation, Site
 from instruments.mycirrus import NOISE_VALUES
 from instruments.tenancy import organisation_scope
 from monitoring import export
@@ -48,7 +48,15 @@ def test_noise_as_csv(people: People, run: Run) -> None:
     said = run("export", "harbour", "noise")
     assert said.failure == ""
     first, second = table(said.out)
-    assert list(first) == ["instrument", "startTime", "duration", *NOISE_VALUES, "extra", "impossible"]
+    assert list(first) == [
+        "instrument",
+        "startTime",
+        "duration",
+        *NOISE_VALUES,
+        "extra",
+        "impossible",
+        "site",
+    ]
     assert (first["instrument"], first["startTime"]) == ("QT000001", "2026-03-29T00:00:00Z")
     assert (first["LAeq"], second["LAeq"]) == ("50.0", "51.0")
     # A missing level is empty; a level of zero is a level.
@@ -124,12 +132,31 @@ def test_calibrations_sics_and_status_changes(people: People, run: Run) -> None:
             "status": "Success",
             "level": "93.7",
             "offset": "-0.04",
+            "site": "",
         }
     ]
     (sic,) = table(run("export", "harbour", "sic").out)
     assert (sic["status"], sic["_500Hz"], sic["_1KHz"], sic["_8KHz"]) == ("Error", "55.3829", "", "")
     (change,) = table(run("export", "harbour", "status-changes").out)
     assert (change["online"], change["measuring"]) == ("false", "")
+
+
+def test_each_row_names_the_site_it_was_measured_at(people: People, run: Run) -> None:
+    instrument = make_instrument(people.organisation)
+    store_noise(instrument, 4)
+    with organisation_scope(people.organisation.pk):
+        for name, start, end in (
+            ("Quay", START + QUARTER, START + 2 * QUARTER),
+            ("Mill", START + 3 * QUARTER, None),
+        ):
+            site = Site.objects.create(organisation=people.organisation, name=name)
+            Deployment.objects.create(
+                organisation=people.organisation, instrument=instrument, site=site, start_at=start, end_at=end
+            )
+    rows = table(run("export", "harbour", "noise").out)
+    assert [row["site"] for row in rows] == ["", "Quay", "", "Mill"]
+    told = run("export", "harbour", "noise", "--format", "jsonl").out.splitlines()
+    assert [json.loads(line)["site"] for line in told] == [None, "Quay", None, "Mill"]
 
 
 def test_instruments_known_in_the_range(people: People, run: Run) -> None:

@@ -179,7 +179,7 @@ def test_an_instruments_page_tells_times_where_it_stands(people: People) -> None
     client = people.client(people.bob)
     page = client.get("/o/harbour/i/QT000001/").content.decode()
     assert "Asia/Kathmandu" in page
-    assert f'href="/o/harbour/sites/{kathmandu.pk}/">at Crane 4<' in page
+    assert f'href="/o/harbour/sites/{kathmandu.pk}/">now at Crane 4<' in page
     assert client.get("/o/harbour/i/QT000001/levels.json").json()["zone"] == "Asia/Kathmandu"
     # The next page is the organisation's again.
     assert "Asia/Kathmandu" not in client.get("/o/harbour/i/QT000002/").content.decode()

@@ -9,6 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from instruments.models import Instrument, Site
 from instruments.sites import deployment_start
@@ -263,6 +265,7 @@ def test_what_is_shown_comes_as_csv_with_coverage_and_validity(people: People, u
         "LAF90": "44.0",
         "coverage": "100.0",
         "validity": "valid",
+        "site": "",
     }
     gap = rows[20]
     assert (gap["LAeq"], gap["coverage"], gap["validity"]) == ("", "0.0", "missing")
@@ -370,8 +373,8 @@ def test_a_year_with_many_marks_costs_the_queries_of_one_with_few(
 ) -> None:
     asked = {"from": "2025-07-01T00:00:00Z", "to": "2026-06-23T00:00:00Z"}
     page = people.client(people.alice)
-    # Session, membership, instrument, where it stood, levels, checks, events, actions, tolerances, reviews: each once.
-    with django_assert_max_num_queries(10) as few:
+    # Session, membership, instrument, zone, places, levels, checks, events, actions, tolerances, reviews: each once.
+    with django_assert_max_num_queries(11) as few:
         page.get(f"{PAGE}levels.json", asked)
     owned: dict[str, Any] = {"organisation": people.organisation, "instrument": unit}
     for day in range(100):
@@ -404,3 +407,66 @@ def test_a_stretch_is_told_in_the_zone_of_where_it_was_measured(people: People, 
     table = page.get(f"{PAGE}levels/", {"from": "2026-06-22T11:00:00Z", "to": "2026-06-22T11:10:00Z"})
     assert "Europe/Lisbon" in table.content.decode()
     assert "12:05" in table.content.decode()
+
+
+@pytest.fixture
+def moved(people: People, unit: Instrument) -> Instrument:
+    """It came to the quay ten minutes into its hour, was moved to the mill at half past, and left ten minutes later."""
+    for name, start, end in (("Quay", 50, None), ("Mill", 30, 20)):
+        deployment_start(
+            instrument=unit,
+            site=Site.objects.create(organisation=people.organisation, name=name),
+            start_at=NOON - timedelta(minutes=start),
+            end_at=NOON - timedelta(minutes=end) if end else None,
+            note="",
+            actor=people.mary,
+        )
+    return unit
+
+
+def test_moves_are_marked_and_the_summary_names_the_places(people: People, moved: Instrument) -> None:
+    told = people.client(people.bob).get(f"{PAGE}levels.json", HOUR_BEFORE).json()
+    marks = [(mark["at"], mark["label"]) for mark in told["marks"] if mark["layer"] == "moves"]
+    noon = int(NOON.timestamp() * 1000)
+    assert marks == [
+        (noon - 50 * 60_000, "Put up at Quay"),
+        (noon - 30 * 60_000, "Moved from Quay to Mill"),
+        (noon - 20 * 60_000, "Taken down at Mill"),
+    ]
+    assert "Measured at Quay, Mill." in told["summary"]
+
+
+def test_files_and_table_name_the_site_of_each_row(people: People, moved: Instrument) -> None:
+    bob = people.client(people.bob)
+    rows = read(bob.get(f"{PAGE}levels.csv", HOUR_BEFORE))
+    sites = ["", "Quay", "Mill", ""]
+    assert [rows[minute]["site"] for minute in (9, 29, 30, 40)] == sites
+    recorded = {
+        row["startTime"]: row["site"]
+        for row in read(bob.get(f"{PAGE}levels.csv", {**HOUR_BEFORE, "rows": "recorded"}))
+    }
+    assert [recorded[f"2026-06-22T11:{minute}:00Z"] for minute in ("09", "19", "30", "40")] == sites
+    page = bob.get(f"{PAGE}levels/", HOUR_BEFORE).content.decode()
+    assert '<th scope="col">Site</th>' in page
+    assert "<td>Mill</td>" in page
+    # A point that holds a move names both places.
+    long = read(bob.get(f"{PAGE}levels.csv", {"from": "2026-05-01T00:00:00Z", "to": "2026-06-23T00:00:00Z"}))
+    assert "Quay; Mill" in {row["site"] for row in long}
+
+
+def test_where_nothing_moved_a_sentence_names_the_place_for_all(people: People, unit: Instrument) -> None:
+    bob = people.client(people.bob)
+    assert "Measured at" not in bob.get(f"{PAGE}levels/", HOUR_BEFORE).content.decode()
+    site = Site.objects.create(organisation=people.organisation, name="Quay")
+    deployment_start(
+        instrument=unit, site=site, start_at=NOON - timedelta(1), end_at=None, note="", actor=people.mary
+    )
+    page = bob.get(f"{PAGE}levels/", HOUR_BEFORE).content.decode()
+    assert "Measured at Quay." in page
+    assert '<th scope="col">Site</th>' not in page
+    heading = bob.get(PAGE).content.decode()
+    assert "now at Quay" in heading
+    # Where it stands and stood throughout is asked once.
+    with CaptureQueriesContext(connection) as queries:
+        bob.get(f"{PAGE}levels.json", HOUR_BEFORE)
+    assert sum("instruments_deployment" in query["sql"] for query in queries) == 1

@@ -248,3 +248,37 @@ def test_a_site_has_a_map_of_what_stands_there(people: People) -> None:
     assert 'class="map"' in text
     assert "52.95" in text
     assert 'aria-label="North, ' in text
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "query"),
+    [
+        # Days before now; None: it stands there still.
+        (30, 20, "?from={start}&amp;to={end}"),
+        (30, None, "?from={start}&amp;to="),
+        # No chart shows more than two years: the end of the stay is what is opened.
+        (1500, 20, "?from={longest}&amp;to={end}"),
+        (-2, None, ""),
+    ],
+    ids=["over", "still", "years", "planned"],
+)
+def test_what_stood_here_leads_to_what_it_measured_here(
+    people: People, start: int, end: int | None, query: str
+) -> None:
+    now = datetime.now(UTC)
+    with organisation_scope(people.organisation.pk):
+        site = Site.objects.create(organisation=people.organisation, name="Crane 4")
+        Deployment.objects.create(
+            organisation=people.organisation,
+            instrument=make_instrument(people.organisation),
+            site=site,
+            start_at=now - timedelta(days=start),
+            end_at=now - timedelta(days=end) if end else None,
+        )
+    text = people.client(people.bob).get(f"{SITES}{site.pk}/").content.decode()
+    told = {
+        "start": f"{now - timedelta(days=start):%Y-%m-%dT%H:%M:%SZ}",
+        "end": f"{now - timedelta(days=end or 0):%Y-%m-%dT%H:%M:%SZ}",
+        "longest": f"{now - timedelta(days=(end or 0) + 732):%Y-%m-%dT%H:%M:%SZ}",
+    }
+    assert f'href="/o/harbour/i/QT000001/{query.format(**told)}' + ("" if "to=" in query else '"') in text

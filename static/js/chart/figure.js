@@ -17,12 +17,15 @@
     sics: { lane: 1, symbol: "circle", series: 1 },
     calibrations: { lane: 2, symbol: "diamond", series: 4 },
     actions: { lane: 3, symbol: "square", series: 5 },
+    moves: { lane: 4, symbol: "star", series: 3 },
     checks: { lane: 0, symbol: "diamond", series: 4 },
   };
   // Whole stretches rather than instants.
   const STRETCHES = { suspect: "warn", reviewed: "ink-2", exclusions: "ink-2", event: "ink-2" };
   // Those of which there are few enough to be named where they are.
-  const NAMED = new Set(["suspect", "reviewed", "event", "checks"]);
+  const NAMED = new Set(["suspect", "reviewed", "event", "checks", "moves"]);
+  // What changes what the levels mean has a line from top to bottom.
+  const LINED = new Set(["calibrations", "moves"]);
   const MOST_LINES = 40;
   // From quiet to loud; it reads in black and white, too.
   const SCALE = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
@@ -204,7 +207,7 @@
   }
 
   function bands(marks, colours, shift) {
-    const lines = marks.filter((mark) => mark.layer in LAYERS && (mark.layer === "calibrations" || mark.failed)).slice(0, MOST_LINES);
+    const lines = marks.filter((mark) => mark.layer in LAYERS && (LINED.has(mark.layer) || mark.failed)).slice(0, MOST_LINES);
     const stretches = marks.filter((mark) => mark.layer in STRETCHES && mark.until);
     // There may be hundreds of exclusions: what each of them is, is told where a point is read, and in the table.
     const label = (mark, textposition, xanchor) => (NAMED.has(mark.layer) ? { text: plain(mark.label), textposition, xanchor, font: { size: 11, color: colours["ink-2"] } } : undefined);
