@@ -76,6 +76,8 @@ class SampleQuantity(Protocol):
     def shown(self) -> bool: ...
     @property
     def spread(self) -> bool: ...
+    @property
+    def how(self) -> str: ...
 
 
 class SampleLine(Protocol):
@@ -129,12 +131,17 @@ def level_layout() -> dict[str, Any]:
 
 
 @cache
-def sample_layout(from_zero: bool) -> dict[str, Any]:
-    """The same for a chart of samples; what cannot be negative is drawn from zero, so that little looks little."""
+def sample_layout(from_zero: bool, turns: bool) -> dict[str, Any]:
+    """The same for a chart of samples; what cannot be negative is drawn from zero, so that little looks little.
+
+    An axis of what ``turns`` is the whole compass, from north to north.
+    """
     from plotly import graph_objects as go
 
     # Dose values have more digits than levels, and would be cut off on a phone.
-    yaxis = {"rangemode": "tozero" if from_zero else "normal", "automargin": True}
+    yaxis: dict[str, Any] = {"rangemode": "tozero" if from_zero else "normal", "automargin": True}
+    if turns:
+        yaxis |= {"range": [-10, 370], "dtick": 90, "tick0": 0}
     layout = go.Layout(yaxis=yaxis, xaxis={"showspikes": True})
     document: dict[str, Any] = layout.to_plotly_json()
     return document
@@ -306,6 +313,7 @@ def sample_figure(
     grid = {"x0": _milliseconds(series.start_at), "dx": series.bucket_s * 1000}
     lines: list[dict[str, Any]] = []
     bands: list[dict[str, Any]] = []
+    turns = any(line.quantity.how == "direction" for line in series.lines)
     for line in series.lines:
         about = {"name": str(line.quantity.label), "series": line.quantity.colour, **grid}
         lines.append(
@@ -313,6 +321,8 @@ def sample_figure(
                 **about,
                 "unit": unit,
                 "places": panel.places,
+                # Between two directions there is no line: it would pass through those that never were.
+                "kind": "points" if turns else "line",
                 "hidden": not line.quantity.shown,
                 "y": _rounded(line.values, panel.places),
             }
@@ -338,5 +348,5 @@ def sample_figure(
         "coverage": round(series.coverage_pct / 100, 4),
         "summary": summary,
         "empty": empty,
-        "layout": sample_layout(panel.from_zero),
+        "layout": sample_layout(panel.from_zero, turns),
     }

@@ -3,6 +3,7 @@
 How each quantity is put together is said once, in `KINDS` (R4). Every bucket is made of the recorded rows, in SQL.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,8 @@ class How(StrEnum):
     MAXIMUM = "maximum"
     # Of what is bad when it is low, and must not be averaged because it is in decibels.
     MINIMUM = "minimum"
+    # Of a wind: that of the mean of its vectors.
+    DIRECTION = "direction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Quantity:
     shown: bool = True
     # A mean's lowest and highest value, drawn as a band around it.
     spread: bool = False
+    # The column of the speed that goes with a direction.
+    speed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +84,8 @@ _MEANS = _(
     "lowest to the highest."
 )
 
-# R4. Concentrations, wind speed, temperature and rain are means over time; PPV is a maximum. Left out on purpose:
-# wind direction, whose arithmetic mean would be wrong, and dominant frequencies, which belong to single peaks.
+# R4. Concentrations and weather are means over time, wind direction that of the mean vector; PPV is a maximum. Left
+# out on purpose: dominant frequencies, which belong to single peaks.
 KINDS: dict[str, Kind] = {
     Resource.PARTICULATES: Kind(
         _("Particulates"),
@@ -179,11 +184,27 @@ KINDS: dict[str, Kind] = {
                     Quantity("wind_speed_ms", _("Wind, mean"), How.MEAN, 1),
                 ),
             ),
+            "direction": Panel(
+                _("Wind direction"),
+                "°",
+                0,
+                (Quantity("wind_direction_deg", _("Wind from"), How.DIRECTION, 1, speed="wind_speed_ms"),),
+            ),
             "temperature": Panel(
                 _("Temperature"),
                 "°C",
                 1,
                 (Quantity("temperature_c", _("Temperature"), How.MEAN, 1, spread=True),),
+                from_zero=False,
+            ),
+            "humidity": Panel(
+                _("Humidity"), "%", 0, (Quantity("humidity_pct", _("Humidity"), How.MEAN, 1, spread=True),)
+            ),
+            "pressure": Panel(
+                _("Air pressure"),
+                "hPa",
+                1,
+                (Quantity("pressure_hpa", _("Pressure"), How.MEAN, 1, spread=True),),
                 from_zero=False,
             ),
             "precipitation": Panel(
@@ -195,7 +216,8 @@ KINDS: dict[str, Kind] = {
         },
         _(
             "Means are arithmetic and weighted by time; the highest wind is the highest recorded value, "
-            "not a gust within it. Wind direction is not drawn."
+            "not a gust within it. Wind direction is where the mean wind comes from, clockwise from north; "
+            "a calm has none."
         ),
     ),
     # Last, because it is about the monitor and not about its surroundings.
@@ -313,8 +335,18 @@ def sample_series(
     )
 
 
-# Sum of value x seconds, seconds, lowest, highest.
+# Sum of value x seconds, seconds, lowest, highest. Of a direction: the wind's way to the east and to the north.
 _Sums = tuple[float, float, float | None, float | None]
+# In metres: less is what rounding leaves of winds that undo each other.
+_NOWHERE = 1e-6
+
+
+def _direction(east: float, north: float) -> float | None:
+    """Of a wind that went so far, in degrees clockwise from north; None for none."""
+    if math.hypot(east, north) <= _NOWHERE:
+        return None
+    # A hair west of north would be 360.
+    return round(math.degrees(math.atan2(east, north)), 6) % 360
 
 
 def _line(quantity: Quantity, buckets: Sequence[tuple[int, _Sums]], length: int) -> Line:
@@ -322,6 +354,11 @@ def _line(quantity: Quantity, buckets: Sequence[tuple[int, _Sums]], length: int)
     lower: list[float | None] = [None] * length
     upper: list[float | None] = [None] * length
     weighted, seconds = 0.0, 0.0
+    if quantity.how == How.DIRECTION:
+        for place, (east, north, _lowest, _highest) in buckets:
+            values[place] = _direction(east, north)
+            weighted, seconds = weighted + east, seconds + north
+        return Line(quantity, values, lower, upper, _direction(weighted, seconds), None)
     for place, (product, valid_s, lowest, highest) in buckets:
         if highest is None or valid_s <= 0:
             continue
@@ -343,6 +380,18 @@ def _period(model: type[SeriesRow], instrument: Instrument, end: datetime) -> fl
     return seconds or USUAL_S
 
 
+def _sums(quantity: Quantity, seconds: str) -> str:
+    """The SQL of one quantity's `_Sums`, where a row lasts ``seconds``."""
+    name = quantity.column
+    parts = [f'{seconds} * "{name}"', seconds]
+    known = f'"{name}" IS NOT NULL'
+    if quantity.how == How.DIRECTION:
+        parts = [f'{seconds} * "{quantity.speed}" * {turn}(RADIANS("{name}"))' for turn in ("SIN", "COS")]
+        known += f' AND "{quantity.speed}" IS NOT NULL'
+    summed = [f"SUM(CASE WHEN {known} THEN {part} ELSE 0 END)" for part in parts]
+    return ", ".join([*summed, f'MIN("{name}")', f'MAX("{name}")'])
+
+
 def _buckets(
     model: type[SeriesRow],
     panel: Panel,
@@ -358,11 +407,7 @@ def _buckets(
     seconds = f'COALESCE("duration_s", {float(usual_s)})'
     columns = [quantity.column for quantity in panel.quantities]
     any_value = " OR ".join(f'"{name}" IS NOT NULL' for name in columns)
-    sums = ", ".join(
-        f'SUM(CASE WHEN "{name}" IS NULL THEN 0 ELSE {seconds} * "{name}" END), '
-        f'SUM(CASE WHEN "{name}" IS NULL THEN 0 ELSE {seconds} END), MIN("{name}"), MAX("{name}")'
-        for name in columns
-    )
+    sums = ", ".join(_sums(quantity, seconds) for quantity in panel.quantities)
     started = '"start_at"'
     sql = f"""
         SELECT {epoch_sql(started)} / {int(bucket_s)} AS bucket,

@@ -110,12 +110,15 @@ def _summary(series: SampleSeries) -> str:
 
     told = []
     for line in series.lines:
-        if line.total is None or line.highest is None or not line.quantity.shown:
+        if line.total is None or not line.quantity.shown:
             continue
-        words = {"name": line.quantity.label, "value": written(line.total), "highest": written(line.highest)}
-        if line.quantity.spread:
+        words = {"name": line.quantity.label, "value": written(line.total)}
+        if line.quantity.spread and line.highest is not None:
+            words["highest"] = written(line.highest)
             told.append(_("%(name)s mean %(value)s, highest %(highest)s") % words)
         else:
             told.append(_("%(name)s %(value)s") % words)
+    if not told:
+        return ""
     values = {"told": "; ".join(told), "count": series.count, "period": period(series.period_s)}
     return _("%(told)s; from %(count)s recorded values (%(period)s).") % values

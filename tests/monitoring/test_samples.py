@@ -24,6 +24,7 @@ from monitoring.models import (
     ParticulateSample,
     Resource,
     SeriesRow,
+    WeatherSample,
 )
 from monitoring.sync.histories import HISTORIES
 from monitoring.tiles import tile_of
@@ -81,7 +82,12 @@ def pm10(instrument: Instrument, span: timedelta = HOUR, **more: Any) -> Any:
 def test_each_bucket_equals_pure_python(instrument: Instrument, kind: str, panel: str, range_: str) -> None:
     told, span = KINDS[kind], RANGES[range_]
     chance = random.Random(f"{kind} {panel} {range_}")
-    columns = {quantity.column for quantity in told.panels[panel].quantities}
+    columns = {
+        name
+        for quantity in told.panels[panel].quantities
+        for name in (quantity.column, quantity.speed)
+        if name
+    }
     rows: list[Row] = []
     for number in range(240):
         values = {name: chance.choice([None, chance.uniform(-5, 90)]) for name in columns}
@@ -92,6 +98,10 @@ def test_each_bucket_equals_pure_python(instrument: Instrument, kind: str, panel
     assert len(series.lines[0].values) <= MOST_POINTS
     within = [row for row in rows if series.start_at <= row[0] < NOON]
     for line in series.lines:
+        if line.quantity.how == How.DIRECTION:
+            # It has no extremes; its values are the next test's.
+            assert set(line.lower) == set(line.upper) == {None}
+            continue
         buckets: dict[int, list[tuple[float, float]]] = {}
         for at, seconds, values in within:
             value = values[line.quantity.column]
@@ -106,7 +116,8 @@ def test_each_bucket_equals_pure_python(instrument: Instrument, kind: str, panel
         everything = [pair for held in buckets.values() for pair in held]
         assert line.total == pytest.approx(together(line.quantity.how, everything))
         assert line.highest == pytest.approx(max(everything)[0])
-    valid = [row for row in within if any(value is not None for value in row[2].values())]
+    told_of = [quantity.column for quantity in told.panels[panel].quantities]
+    valid = [row for row in within if any(row[2][name] is not None for name in told_of)]
     assert series.count == len(valid)
     assert series.valid_s == pytest.approx(sum(seconds or 60.0 for _, seconds, _ in valid))
 
@@ -130,11 +141,51 @@ def test_what_has_a_rule_has_that_one() -> None:
         elif column.startswith("lte"):
             # Decibels have no arithmetic mean.
             assert how == {How.MINIMUM}, column
+        elif column == "wind_direction_deg":
+            # Arithmetic means of directions are wrong.
+            assert how == {How.DIRECTION}, column
         else:
             assert How.MEAN in how, column
     assert rules["wind_speed_ms"] == {How.MEAN, How.MAXIMUM}
-    # Arithmetic means of directions are wrong, so there is none.
-    assert "wind_direction_deg" not in rules
+
+
+@pytest.mark.parametrize(
+    ("winds", "direction"),
+    [
+        # Direction in degrees, speed in m/s; the arithmetic mean of the first two would be south.
+        ([(359.0, 2.0), (1.0, 2.0)], 0.0),
+        ([(90.0, 3.0), (0.0, 3.0)], 45.0),
+        # The wind that blew harder says more: mean wind vectors, as MyCirrus forms them.
+        ([(90.0, 3.0), (0.0, 1.0)], 71.565051),
+        ([(-90.0, 2.0)], 270.0),
+        # A calm has no direction, nor have winds that undo each other, nor one of which only half is known.
+        ([(123.0, 0.0)], None),
+        ([(0.0, 2.0), (180.0, 2.0)], None),
+        ([(123.0, None)], None),
+        ([(None, 4.0)], None),
+    ],
+)
+def test_a_direction_is_that_of_the_mean_wind(
+    instrument: Instrument, winds: list[tuple[float | None, float | None]], direction: float | None
+) -> None:
+    rows: list[Row] = [
+        (
+            NOON - HOUR + number * 30 * timedelta(seconds=1),
+            30.0,
+            {"wind_direction_deg": told, "wind_speed_ms": speed},
+        )
+        for number, (told, speed) in enumerate(winds)
+    ]
+    recorded(instrument, WeatherSample, rows)
+    series = series_of(instrument, Resource.WEATHER, "direction", HOUR)
+    (line,) = series.lines
+    value = line.values[0]
+    if direction is None:
+        assert value is line.total is None
+    else:
+        assert value == line.total == pytest.approx(direction, abs=1e-4)
+    # What follows is a gap.
+    assert set(line.values[1:]) == {None}
 
 
 def test_a_long_period_weighs_more(instrument: Instrument) -> None:
@@ -189,6 +240,7 @@ def test_every_figure_is_one_that_plotly_takes(
 ) -> None:
     told = KINDS[kind]
     names = {quantity.column for quantity in told.panels[panel].quantities}
+    names |= {quantity.speed for quantity in told.panels[panel].quantities if quantity.speed}
     rows: list[Row] = [
         (NOON - number * MINUTE, 60.0, dict.fromkeys(names, 0.1234 * number))
         for number in range(1, 120)
@@ -225,6 +277,8 @@ def test_every_figure_is_one_that_plotly_takes(
             assert (low is None) == (middle is None) == (high is None)
             assert middle is None or low <= middle <= high
     assert None in lines[0]["y"]
+    # A line between two directions would pass through those between, which never blew.
+    assert {trace["kind"] for trace in lines} == {"points" if panel == "direction" else "line"}
     assert 0 <= figure["coverage"] <= 1
     assert figure["unit"] == lines[0]["unit"]
     go.Figure(layout=figure["layout"])

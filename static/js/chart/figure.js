@@ -167,7 +167,7 @@
       figure.hovertemplate = `${words} (${CirrusTime.say("covered", "%{customdata}")})<extra>${plain(trace.name)}</extra>`;
     }
     if (trace.kind === "points") {
-      return { ...figure, mode: "markers", marker: { color: colour, size: 8, line: { width: 1.5, color: colours.surface } } };
+      return { ...figure, mode: "markers", marker: { color: colour, size: trace.y.length > 200 ? 4 : 8, line: { width: trace.y.length > 200 ? 0 : 1.5, color: colours.surface } } };
     }
     figure.mode = "lines";
     figure.line = { color: colour, width: trace.width ?? (look.narrow ? 1.1 : 1.6), dash: trace.dash ?? "solid", shape: trace.kind === "step" ? "hv" : "linear" };
