@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
 from instruments.access import person_for
-from instruments.admin_base import KnownWords, MirrorAdmin, NearPaginator, OrgOwnedAdmin
+from instruments.admin_base import KnownWords, MirrorAdmin, NearPaginator, OrgOwnedAdmin, RemovedByCommand
 from instruments.forms import SecretField
 from instruments.keys import api_key_add, api_key_revoke, api_key_rotate, api_key_verify
 from instruments.models import ApiKey, Instrument, Invitation, Membership, Organisation, User
@@ -38,9 +38,10 @@ class PersonCreationForm(AdminUserCreationForm):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(RemovedByCommand, DjangoUserAdmin):
     """People. What they may do in an organisation is their membership; a superuser runs the installation."""
 
+    removal = ("person_delete", "email")
     add_form = PersonCreationForm
     list_display = ("email", "first_name", "last_name", "is_active", "is_superuser", "last_login")
     list_filter = ("is_superuser", "is_active")
@@ -69,9 +70,10 @@ class MembershipInline(admin.StackedInline):
 
 
 @admin.register(Organisation)
-class OrganisationAdmin(admin.ModelAdmin):
+class OrganisationAdmin(RemovedByCommand):
     """Organisations with their members."""
 
+    removal = ("organisation_delete", "slug")
     list_display = ("name", "slug", "timezone", "accepts_legacy_notifications", "created_at")
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}

@@ -3,6 +3,7 @@
 from functools import wraps
 from typing import Any, ClassVar, Generic, TypeVar
 
+from django.contrib import messages
 from django.contrib.admin import AdminSite, ModelAdmin, ShowFacets, SimpleListFilter
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
@@ -10,7 +11,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import models
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
@@ -84,6 +85,29 @@ class KnownWords(SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         """The rows with the chosen one."""
         return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
+
+
+class RemovedByCommand(ModelAdmin):
+    """Rows on which a great deal hangs: a page that listed it all, and one transaction for it, would never end."""
+
+    # The command, and the field that it takes.
+    removal: ClassVar[tuple[str, str]]
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Say how it is done."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        command, field = self.removal
+        told = _("Much may hang on it, so it is deleted on the server: manage.py %(command)s %(name)s")
+        messages.warning(request, told % {"command": command, "name": getattr(row, field)})
+        return redirect(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", object_id)
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Without the one that deletes all that were chosen."""
+        return {
+            name: action for name, action in super().get_actions(request).items() if name != "delete_selected"
+        }
 
 
 class OrgOwnedAdmin(ModelAdmin, Generic[Row]):

@@ -31,6 +31,7 @@ MAY_SEE_EVERYONE = {
     "cirrusweb/checks.py",
     "cirrusweb/doctor.py",
     "cirrusweb/doctor_mail.py",
+    "cirrusweb/removal.py",
     "cirrusweb/management/commands/encryption_rotate.py",
     "instruments/access.py",
     "instruments/admin_base.py",

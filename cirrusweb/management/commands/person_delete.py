@@ -1,0 +1,32 @@
+"""Delete a person's account; what they did stays in the organisations' logs, without their address."""
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from cirrusweb.console import OperatorCommand
+from cirrusweb.removal import person_remove
+from instruments.models import User
+
+
+class Command(OperatorCommand):
+    """The only owner of an organisation stays until somebody else is one."""
+
+    help = (
+        "Delete a person for good: the account, its memberships, second factor, wishes and what was sent to it. What "
+        "the person did stays in the organisations' logs under the name, or as somebody's, without the address."
+    )
+    examples = "  manage.py person_delete alice@example.com"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("address", help="the email address that the person signs in with")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = User.objects.filter(email__iexact=options["address"]).first()
+        if user is None:
+            raise CommandError(f"Nobody signs in with {options['address']}.")
+        person_remove(user=user)
+        if options["json"]:
+            self.json_write({"deleted": user.email})
+        else:
+            self.stdout.write(f"{user.email} is deleted.")
