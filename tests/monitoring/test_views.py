@@ -26,6 +26,8 @@ from monitoring.models import (
     IncidentChange,
     InstrumentStatus,
     NoiseMeasurement,
+    Resource,
+    SyncTarget,
     SystemIntegrityCheck,
 )
 from monitoring.status import State
@@ -139,6 +141,33 @@ def test_a_session_that_ended_sends_the_whole_browser_to_sign_in(people: People,
     target = urlsplit(answer["HX-Redirect"])
     assert target.path == reverse("account_login")
     assert parse_qs(target.query)["next"][0].endswith(path)
+
+
+def test_an_unchanged_instrument_is_told_by_the_minute_as_heard_of(people: People, unit: Instrument) -> None:
+    """A status without news moves nothing but its age, and the page shows that."""
+    client, minute = people.client(people.bob), NOW.replace(second=0, microsecond=0)
+
+    def heard(seconds: int) -> datetime:
+        at = minute + timedelta(seconds=seconds)
+        InstrumentStatus.objects.filter(instrument=unit).update(observed_at=at)
+        return at
+
+    SyncTarget.objects.create(
+        organisation=unit.organisation,
+        api_key=make_key(people.organisation),
+        instrument=unit,
+        resource=Resource.STATUS,
+        due_at=NOW,
+    )
+    heard(0)
+    page = client.get(INSTRUMENT)
+    heard(59)
+    assert polled(client, page, "instrument-status").status_code == 204
+    at = heard(60)
+    answer = polled(client, page, "instrument-status")
+    assert answer.status_code == 200
+    assert f'status heard <time class="nowrap" datetime="{at.isoformat()}"' in answer.content.decode()
+    assert polled(client, page, "instrument-checks").status_code == 204
 
 
 @pytest.mark.parametrize(
