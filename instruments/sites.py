@@ -91,8 +91,9 @@ def deployment_start(
 ) -> Deployment:
     """Let ``instrument`` stand at ``site`` from ``start_at``.
 
-    Where it stands elsewhere until further notice, that ends at the same instant: moving it is one step. Raises
-    ValidationError where it would be at two sites at once.
+    Where it stands elsewhere until further notice, that ends at the same instant: moving it is one step. A stay that is
+    over already was a visit: it stands there again from its end on. Raises ValidationError where it would be at two
+    sites at once.
     """
     with transaction.atomic():
         before = (
@@ -105,16 +106,26 @@ def deployment_start(
             before.end_at = start_at
             before.save(update_fields=["end_at"])
             _note(before, actor, "deployment_ended")
-        deployment = Deployment(
-            organisation_id=site.organisation_id,
-            instrument=instrument,
-            site=site,
-            start_at=start_at,
-            end_at=end_at,
-            note=note,
-        )
-        _store(deployment)
-        _note(deployment, actor, "deployment_started")
+        deployment = _begin(instrument, site, start_at, end_at, note, actor)
+        # Where it goes after a stay that is still to end nobody knows.
+        if before is not None and end_at is not None and end_at <= timezone.now():
+            _begin(instrument, before.site, end_at, None, before.note, actor)
+    return deployment
+
+
+def _begin(
+    instrument: Instrument, site: Site, start_at: datetime, end_at: datetime | None, note: str, actor: User
+) -> Deployment:
+    deployment = Deployment(
+        organisation_id=site.organisation_id,
+        instrument=instrument,
+        site=site,
+        start_at=start_at,
+        end_at=end_at,
+        note=note,
+    )
+    _store(deployment)
+    _note(deployment, actor, "deployment_started")
     return deployment
 
 

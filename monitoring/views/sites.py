@@ -209,11 +209,27 @@ def site_deploy(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         except ValidationError as refusal:
             form.refuse(refusal)
         else:
-            words = {"instrument": made.instrument, "site": site.name}
-            messages.success(request, _("%(instrument)s stands at %(site)s.") % words)
+            messages.success(request, _deployed(made))
             return redirect("monitoring:site", slug=slug, pk=pk)
     context = {"organisation": organisation_for(request), "site": site, "form": form}
     return render(request, "monitoring/site_deploy.html", context, status=422 if form.errors else None)
+
+
+def _deployed(made: Deployment) -> str:
+    now, words = timezone.now(), {"instrument": made.instrument, "site": made.site.name}
+    if made.start_at > now:
+        return _("%(instrument)s will stand at %(site)s.") % words
+    if made.end_at is None or made.end_at > now:
+        return _("%(instrument)s stands at %(site)s.") % words
+    after = (
+        Deployment.objects.at(made.end_at).filter(instrument=made.instrument).select_related("site").first()
+    )
+    if after is None:
+        return _("%(instrument)s stood at %(site)s.") % words
+    return _("%(instrument)s stood at %(site)s, and after that at %(after)s.") % {
+        **words,
+        "after": after.site.name,
+    }
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

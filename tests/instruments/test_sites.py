@@ -99,6 +99,42 @@ def test_a_move_ends_the_stay_before_and_is_in_the_log(people: People) -> None:
         assert "2026-06-01 10:00 – now Europe/London" in newest.detail
 
 
+def test_a_past_stay_amid_one_that_goes_on_was_a_visit(people: People) -> None:
+    instrument = make_instrument(people.organisation)
+    here, there = make_site(people.organisation), make_site(people.organisation, "Gate")
+    with organisation_scope(people.organisation.pk):
+        deployment_start(
+            instrument=instrument, site=here, start_at=MAY, end_at=None, note="roof", actor=people.mary
+        )
+    deploy(people, instrument, there, JUNE, JULY)
+    with organisation_scope(people.organisation.pk):
+        stays = [
+            (stay.site.name, stay.start_at, stay.end_at, stay.note)
+            for stay in Deployment.objects.order_by("pk")
+        ]
+        assert stays == [
+            ("Crane 4", MAY, JUNE, "roof"),
+            ("Gate", JUNE, JULY, ""),
+            ("Crane 4", JULY, None, "roof"),
+        ]
+        entries = [(entry.verb, entry.subject) for entry in activities(before=None, most=3)]
+    name = str(instrument)
+    assert entries == [
+        ("deployment_started", f"{name}: Crane 4"),
+        ("deployment_started", f"{name}: Gate"),
+        ("deployment_ended", f"{name}: Crane 4"),
+    ]
+
+
+def test_nobody_knows_where_it_goes_after_a_stay_that_is_to_end(people: People) -> None:
+    instrument, soon = make_instrument(people.organisation), datetime.now(UTC) + timedelta(days=7)
+    here, there = make_site(people.organisation), make_site(people.organisation, "Gate")
+    deploy(people, instrument, here, MAY)
+    deploy(people, instrument, there, JUNE, soon)
+    with organisation_scope(people.organisation.pk):
+        assert deployment_of(instrument, soon) is None
+
+
 def test_an_overlap_is_refused_in_words_and_changes_nothing(people: People) -> None:
     instrument = make_instrument(people.organisation)
     here, there = make_site(people.organisation), make_site(people.organisation, "Gate")

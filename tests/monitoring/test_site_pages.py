@@ -180,6 +180,11 @@ def test_deploying_moving_and_correcting_in_the_sites_own_time(people: People) -
     clash = mary.post(f"{SITES}{gate.pk}/deploy/", {"serial": "QT000001", "start_at": "2026-05-10T09:00"})
     assert clash.status_code == 422
     assert "It stands at Crane 4 then" in clash.content.decode()
+    visit = {"serial": "QT000001", "start_at": "2026-07-01T09:00", "end_at": "2026-07-02T09:00"}
+    told = mary.post(deploy, visit, follow=True).content.decode()
+    assert f"{instrument} stood at Crane 4, and after that at Gate." in told
+    with organisation_scope(people.organisation.pk):
+        Deployment.objects.get(start_at=datetime(2026, 7, 1, 3, 15, tzinfo=UTC)).delete()
     edit = f"/o/harbour/deployments/{stay.pk}/"
     assert 'value="2026-05-01T09:00"' in mary.get(edit).content.decode()
     wrong = mary.post(edit, {"start_at": "2026-05-01T09:00", "end_at": "2026-04-01T09:00"})
