@@ -128,6 +128,34 @@
   const players = [...document.querySelectorAll("[data-sound]")].map((element) => new Player(element));
   document.addEventListener("themechange", () => players.forEach((player) => player.draw()));
 
+  // --- The tag: each answer renews its panel, and whatever waited in the old one would be gone with it
+
+  const held = [];
+  const renewing = () => document.querySelector("#event-tag:is(.htmx-swapping, .htmx-settling, .htmx-added), #event-tag .htmx-request");
+
+  document.addEventListener(
+    "click",
+    (event) => {
+      const pressed = event.target.closest("#event-tag button, a[data-press]");
+      if (!pressed || event.ctrlKey || event.metaKey || event.shiftKey || !renewing()) return;
+      event.preventDefault();
+      event.stopPropagation();
+      held.push(pressed);
+    },
+    true,
+  );
+
+  // What was pressed meanwhile is pressed in the new panel, in its turn.
+  function release() {
+    while (held.length && !renewing()) {
+      const pressed = held.shift();
+      (document.getElementById(pressed.id) ?? pressed).click();
+    }
+  }
+
+  document.addEventListener("htmx:afterSettle", release);
+  document.addEventListener("htmx:afterRequest", (event) => event.detail.successful || release());
+
   // --- Keys
 
   const STORE = "event-keys";

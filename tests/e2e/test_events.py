@@ -5,7 +5,7 @@ import time
 from datetime import datetime
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from instruments.tenancy import organisation_scope
 from monitoring.models import Event, HistoryState, TimeHistoryRequest
@@ -95,6 +95,31 @@ def test_by_the_keyboard_alone(visit: Visit, crew: People, events: list[Event]) 
     page.keyboard.press("j")
     page.reload()
     expect(page).to_have_url(re.compile(rf"/events/{events[0].pk}/"))
+
+
+def test_what_is_pressed_before_the_answer_is_not_lost(
+    visit: Visit, crew: People, events: list[Event]
+) -> None:
+    page = visit.page(crew.mary)
+    page.goto(f"{EVENTS}{events[0].pk}/")
+    asked: list[Route] = []
+    page.route("**/tag/", lambda route: asked.append(route))
+    page.keyboard.press("3")
+    page.keyboard.press("x")
+    page.get_by_role("button", name="Construction").click()
+    page.keyboard.press("j")
+    for number in range(3):
+        deadline = time.monotonic() + 10
+        while len(asked) == number:
+            assert time.monotonic() < deadline, f"number {number} never came"
+            page.wait_for_timeout(20)
+        # Each waits for the answer before: the panel that it is pressed in comes with that.
+        assert len(asked) == number + 1
+        asked[number].continue_()
+    expect(page).to_have_url(re.compile(rf"/events/{events[1].pk}/"))
+    with organisation_scope(crew.organisation.pk):
+        tag = Event.objects.get(pk=events[0].pk).tag
+        assert (tag.cause, tag.excluded) == ("Construction", True)
 
 
 def test_space_plays_and_pauses(visit: Visit, crew: People, events: list[Event]) -> None:
