@@ -97,6 +97,19 @@ def test_by_the_keyboard_alone(visit: Visit, crew: People, events: list[Event]) 
     expect(page).to_have_url(re.compile(rf"/events/{events[0].pk}/"))
 
 
+def test_what_is_taken_back_is_announced_too(visit: Visit, crew: People, events: list[Event]) -> None:
+    page = visit.page(crew.mary)
+    page.goto(f"{EVENTS}{events[0].pk}/")
+    for key, words in (
+        ("3", "Included. Aircraft"),
+        ("x", "Excluded. Aircraft"),
+        ("x", "Included. Aircraft"),
+        ("3", "Included. No cause"),
+    ):
+        page.keyboard.press(key)
+        expect(page.locator("#live")).to_have_text(words)
+
+
 def test_what_is_pressed_before_the_answer_is_not_lost(
     visit: Visit, crew: People, events: list[Event]
 ) -> None:
