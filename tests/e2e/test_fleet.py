@@ -136,6 +136,16 @@ def test_a_change_appears_without_a_reload_and_keeps_the_focus(
     assert page.evaluate("window.stayed") is True
 
 
+def test_a_filter_announces_how_many_it_found(crew: People, visit: Visit, now: datetime) -> None:
+    every_state(crew.organisation, now=now)
+    page = visit.page(crew.bob)
+    page.goto(FLEET)
+    page.get_by_role("searchbox").fill("harbour")
+    expect(page.locator("#live")).to_have_text(re.compile("^1 instrument matching “harbour”[.] "))
+    page.get_by_role("searchbox").fill("nothing like it")
+    expect(page.locator("#live")).to_have_text(re.compile("^0 instruments matching “nothing like it”[.] "))
+
+
 def test_a_poll_without_news_costs_nothing_and_touches_nothing(
     crew: People, visit: Visit, now: datetime
 ) -> None:
