@@ -1,0 +1,66 @@
+"""Two answers for one page that cross: what a person asked for stays."""
+
+import re
+from contextlib import suppress
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Error, Page, Route, expect
+
+from tests.conftest import People
+from tests.e2e.conftest import Visit, until
+from tests.e2e.fleets import levels, monitor
+from tests.webhooks.conftest import make_delivery
+
+
+def held_back(page: Page, part: str) -> list[Route]:
+    """The requests whose address has ``part``, which wait until the test lets them go."""
+    held: list[Route] = []
+    page.route(re.compile(part), lambda route: held.append(route))
+    return held
+
+
+@pytest.mark.parametrize(
+    ("address", "part", "field", "choice", "words"),
+    [
+        ("alerts/", "alerts-list", "Kind", "disk", "Nothing matches"),
+        ("webhooks/", "deliveries", "State", "failed", "No delivery matches"),
+    ],
+)
+def test_a_poll_does_not_take_a_filter_s_answer_away(
+    crew: People, visit: Visit, address: str, part: str, field: str, choice: str, words: str
+) -> None:
+    page = visit.page(crew.bob)
+    page.goto(f"/o/harbour/{address}")
+    # News, so that a poll has an answer.
+    make_delivery(crew.organisation)
+    asked = held_back(page, choice)
+    with page.expect_request(re.compile(choice)):
+        page.get_by_label(field).select_option(choice)
+    page.evaluate(f"htmx.trigger('#{part}', 'wake')")
+    until(page, f"!document.querySelector('#{part}.htmx-request, .htmx-settling')")
+    asked[0].continue_()
+    expect(page.locator(f"#{part}")).to_contain_text(words)
+    # From now on it polls what is filtered.
+    expect(page.locator(f"#{part}")).to_have_attribute("hx-get", re.compile(choice))
+
+
+def test_totals_are_of_the_range_that_was_asked_for_last(crew: People, visit: Visit, now: datetime) -> None:
+    unit = monitor(crew.organisation, "QT000001", "Harbour Wall", now=now)
+    levels(unit, now=now)
+    page = visit.page(crew.bob)
+    page.goto("/o/harbour/compare/?i=QT000001&range=24h")
+    expect(page.locator("#compare-chart[data-state=drawn]")).to_be_attached(timeout=20_000)
+    asked = held_back(page, r"/compare/[?].*range=7d")
+    with page.expect_request(re.compile(r"/compare/[?].*range=7d")):
+        page.get_by_role("link", name="7d").click()
+    page.get_by_role("link", name="1h").click()
+    with suppress(Error):
+        # Where nobody waits for it any more, it cannot be answered.
+        asked[0].continue_()
+    begun = timezone.localtime(now - timedelta(hours=1), ZoneInfo("Europe/London"))
+    expect(page.locator("#compare-totals caption")).to_contain_text(f"{begun:%-d %b %Y, %H}:")
+    # htmx tells the console of what it gave up.
+    visit.problems = [problem for problem in visit.problems if not problem.startswith("console: htmx:")]
