@@ -186,7 +186,6 @@
 
   document.addEventListener("htmx:beforeSwap", (event) => {
     const at = document.activeElement;
-    focused = null;
     ticked = [...event.detail.target.querySelectorAll("td [type=checkbox]:checked")].map((box) => [box.name, box.value]);
     opened = [...event.detail.target.querySelectorAll("details[id][open]")].map((details) => details.id);
     if (!event.detail.shouldSwap || !event.detail.target.contains(at) || at === document.body) return;
@@ -203,13 +202,14 @@
     }
   });
 
-  document.addEventListener("htmx:afterSettle", () => {
+  document.addEventListener("htmx:afterSettle", ({ detail }) => {
     grow();
     reach();
     for (const region of document.querySelectorAll("[data-announce]")) announce(region.dataset.announce, region.id);
     const tab = document.querySelector("[data-tab]");
     if (tab) document.title = [tab.dataset.tab, ...document.title.split(" · ").slice(1)].join(" · ");
-    if (!focused) return;
+    // Another part's may come in between.
+    if (!focused || detail.target?.id !== focused.target) return;
     const { id, selector, target } = focused;
     focused = null;
     if (document.activeElement && document.activeElement !== document.body) return;

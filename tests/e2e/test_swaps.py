@@ -1,4 +1,4 @@
-"""Two answers for one page that cross: what a person asked for stays."""
+"""Two answers for one page that cross: what a person asked for stays, and the keyboard stays where it was."""
 
 import re
 from contextlib import suppress
@@ -11,7 +11,7 @@ from playwright.sync_api import Error, Page, Route, expect
 
 from tests.conftest import People
 from tests.e2e.conftest import Visit, until
-from tests.e2e.fleets import levels, monitor
+from tests.e2e.fleets import change, checks, levels, monitor
 from tests.webhooks.conftest import make_delivery
 
 
@@ -64,3 +64,22 @@ def test_totals_are_of_the_range_that_was_asked_for_last(crew: People, visit: Vi
     expect(page.locator("#compare-totals caption")).to_contain_text(f"{begun:%-d %b %Y, %H}:")
     # htmx tells the console of what it gave up.
     visit.problems = [problem for problem in visit.problems if not problem.startswith("console: htmx:")]
+
+
+def test_the_keyboard_stays_where_it_was_though_another_part_is_swapped(
+    crew: People, visit: Visit, now: datetime
+) -> None:
+    unit = monitor(crew.organisation, "QT000001", "Harbour Wall", now=now)
+    checks(unit, now=now)
+    page = visit.page(crew.bob)
+    page.goto("/o/harbour/i/QT000001/")
+    link = page.get_by_role("link", name="All SICs")
+    link.focus()
+    # Both have news, and the second is put in while the first settles.
+    page.evaluate("htmx.config.defaultSettleDelay = 1000")
+    change(unit, now=now + timedelta(seconds=1), LAeq=71.5, sic_at=now)
+    for part in ("instrument-checks", "instrument-status"):
+        page.evaluate(f"htmx.trigger('#{part}', 'wake')")
+        until(page, f"document.querySelector('#{part}.htmx-settling')")
+    until(page, "!document.querySelector('.htmx-settling')")
+    expect(link).to_be_focused()
