@@ -15,7 +15,7 @@ from django.db.migrations.loader import MigrationLoader
 from cirrusweb import embedded_redis
 from cirrusweb.celery import app as celery_app
 from cirrusweb.ciphertexts import columns
-from cirrusweb.doctor_mail import mail, owed
+from cirrusweb.doctor_mail import mail, mailboxes, owed
 from cirrusweb.findings import FAIL, OK, WARN, Finding, Findings
 from cirrusweb.health import DISK_FULL
 from cirrusweb.log import redact
@@ -341,6 +341,7 @@ def examine(now: datetime) -> Findings:
         parked,
         lambda: registrations(now),
         lambda: owed(now),
+        mailboxes,
     ]
     if tables:
         for examination in needing_tables:

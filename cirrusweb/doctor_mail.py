@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from cirrusweb.findings import FAIL, OK, WARN, Finding, Findings
 from cirrusweb.log import redact
 from instruments.tenancy import all_organisations
+from monitoring.alerts.claims import REFUSED
 from monitoring.alerts.mail import mail_domain
 from monitoring.models import AlertDelivery, Digest
 
@@ -56,6 +57,23 @@ def mail() -> Findings:
     else:
         yield Finding(
             WARN, "mail", f"Mails go to {settings.EMAIL_BACKEND}.", "Name a mail server in EMAIL_URL."
+        )
+
+
+def mailboxes() -> Findings:
+    """Whose mailbox the mail server refuses, and what it says."""
+    waiting: dict[str, list[str]] = {}
+    with all_organisations(reason="a mailbox is refused for whichever organisation writes to it"):
+        for model in (AlertDelivery, Digest):
+            unsent = model.objects.filter(sent_at=None, failed_at=None, message__startswith=REFUSED)
+            for address, message in unsent.order_by("pk").values_list("recipient__email", "message"):
+                waiting.setdefault(address, []).append(message)
+    for address, told in waiting.items():
+        yield Finding(
+            WARN,
+            "mailbox",
+            f"{address}: {len(told)} wait. {redact(told[-1])}",
+            "It is tried once a day in the end. Correct the address in the admin, or ask its owner.",
         )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count
+from django.db.models import Count, Max
 from django.utils import timezone
 
 from instruments.tenancy import all_organisations
@@ -18,6 +18,10 @@ LEASE = timedelta(minutes=2)
 # Looked at for those whose turn it is; far more than are ever sent at once.
 MOST_LOOKED_AT = 500
 MESSAGE_LENGTH = 300
+# A mailbox that is full or gone is tried once a day in the end.
+LONGEST_REFUSAL = timedelta(days=1)
+# What the message of everything begins with that waits for one.
+REFUSED = "The mailbox was refused"
 Claim = tuple[int, int, str]
 
 
@@ -68,7 +72,11 @@ def owed_held(model: type[Owed], *, pk: int, token: str) -> Any:
 
 def owed_sent(owed: Owed, *, answer: str = "") -> None:
     """It was taken. A crash before this line sends it once more: at least once, never zero."""
-    _end(owed, sent_at=timezone.now(), attempts=owed.attempts + 1, message=answer)
+    now = timezone.now()
+    _end(owed, sent_at=now, attempts=owed.attempts + 1, message=answer)
+    if (recipient_id := getattr(owed, "recipient_id", None)) is not None:
+        for theirs in _owed_to(recipient_id):
+            theirs.filter(message__startswith=REFUSED, due_at__gt=now).update(due_at=now)
 
 
 def owed_dropped(owed: Owed, *, why: str) -> None:
@@ -82,6 +90,24 @@ def owed_later(owed: Owed, *, why: str, pause: timedelta = timedelta(0)) -> date
     due_at = max(next_retry(now, attempts, 0.5), now + pause)
     _end(owed, attempts=attempts, due_at=due_at, message=why)
     return due_at
+
+
+def owed_refused(owed: AlertDelivery | Digest, *, why: str) -> None:
+    """Its recipient's mailbox is refused: all that they are owed waits, longer each time."""
+    now, everything = timezone.now(), _owed_to(owed.recipient_id)
+    tried = max(theirs.aggregate(most=Max("attempts"))["most"] or 0 for theirs in everything)
+    until = next_retry(now, tried + 1, 0.5, LONGEST_REFUSAL)
+    _end(owed, attempts=owed.attempts + 1, due_at=until, message=why)
+    for theirs in everything:
+        theirs.filter(due_at__lt=until).update(due_at=until, message=why[:MESSAGE_LENGTH])
+
+
+def _owed_to(recipient_id: int | None) -> list[Any]:
+    """What one person is still owed by the organisation in scope."""
+    return [
+        model.objects.filter(recipient_id=recipient_id, sent_at=None, failed_at=None)
+        for model in (AlertDelivery, Digest)
+    ]
 
 
 def owed_put_off(owed: Owed) -> bool:

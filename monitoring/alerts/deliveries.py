@@ -9,13 +9,14 @@ from django.utils import timezone
 from instruments.models import Membership
 from monitoring.alerts.channels.keeping import channel_off
 from monitoring.alerts.channels.registry import WAYS
-from monitoring.alerts.channels.sending import NotSent, Refused
+from monitoring.alerts.channels.sending import MailboxRefused, NotSent, Refused
 from monitoring.alerts.claims import (
     owed_claim,
     owed_dropped,
     owed_held,
     owed_later,
     owed_put_off,
+    owed_refused,
     owed_released,
     owed_sent,
 )
@@ -49,7 +50,7 @@ def delivery_send(*, delivery_id: int, token: str) -> bool:
     if delivery is None:
         return False
     if owed_put_off(delivery):
-        # Claimed together with one that has failed since: its channel waits as a whole.
+        # Claimed together with one that has failed since: its channel or mailbox waits as a whole.
         owed_released(delivery)
         return False
     refusal = _no_longer(delivery)
@@ -59,6 +60,10 @@ def delivery_send(*, delivery_id: int, token: str) -> bool:
     attempts = delivery.attempts + 1
     try:
         answer = WAYS[delivery.channel].send(delivery)
+    except MailboxRefused as error:
+        log.warning("mailbox refused", delivery=delivery_id, attempts=attempts)
+        owed_refused(delivery, why=str(error))
+        return False
     except NotSent as error:
         log.warning("message not sent", delivery=delivery_id, attempts=attempts, error=str(error))
         due_at = owed_later(delivery, why=str(error), pause=timedelta(seconds=error.retry_after or 0))

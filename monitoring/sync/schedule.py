@@ -26,7 +26,7 @@ def next_retry(now: datetime, failures: int, chance: float, longest: timedelta =
     Half of each wait is chance (uniform in [0, 1)), so that a whole fleet does not come back at one instant.
     """
     # The exponent is bounded first: 2 ** 3000 would be computed before the minimum is taken.
-    wait = min(FIRST_RETRY * 2 ** min(max(failures - 1, 0), 10), longest)
+    wait = min(FIRST_RETRY * 2 ** min(max(failures - 1, 0), 12), longest)
     return now + wait * (0.5 + 0.5 * chance)
 
 

@@ -10,6 +10,7 @@ from celery import Celery
 from django.core.mail import EmailMultiAlternatives
 from django.db import connection
 
+from cirrusweb import doctor
 from instruments.models import Deployment, Instrument, Membership, Organisation, Site
 from instruments.tenancy import organisation_scope
 from monitoring.alerts import tasks
@@ -140,6 +141,38 @@ def test_a_refusal_is_tried_again_with_growing_pauses_and_never_dropped(
     assert mailbox.recipients == ["alice@example.com", "bob@example.com"]
     delivery.refresh_from_db()
     assert (delivery.attempts, delivery.message) == (14, "")
+
+
+def test_a_mailbox_that_is_gone_waits_as_a_whole_and_up_to_a_day(
+    mailbox: Mailbox, instrument: Instrument, people: People
+) -> None:
+    for night in range(3):
+        arrive(instrument, check(NIGHT + night * DAY), check(NIGHT + night * DAY + DAY / 2, "Success", 98.4))
+    mailbox.refuses["bob@example.com"] = "550 5.1.1 no such user"
+    owed = AlertDelivery.objects.filter(recipient=people.bob, sent_at=None)
+    count, now = owed.count(), datetime.now(UTC)
+    assert count >= 3
+    assert send_owed().count(True) == AlertDelivery.objects.exclude(recipient=people.bob).count()
+    # Whoever else is owed something has it; of Bob's one was tried.
+    assert owed.filter(attempts=1).count() == 1
+    assert owed.filter(message="The mailbox was refused: 550 5.1.1 no such user").count() == count
+    waits = []
+    for _ in range(14):
+        (until,) = set(owed.values_list("due_at", flat=True))
+        waits.append(until - datetime.now(UTC))
+        assert send_owed(until - timedelta(seconds=1)) == []
+        send_owed(until)
+    assert waits == sorted(waits)
+    assert timedelta(hours=6) < waits[-1] <= timedelta(days=1)
+    (finding,) = doctor.mailboxes()
+    assert finding.message.startswith(f"bob@example.com: {count} wait. The mailbox was refused: 550")
+    # Mended: what comes next is tried at once, and the others come after it.
+    mailbox.refuses.clear()
+    arrive(instrument, check(NIGHT + 5 * DAY))
+    assert send_owed(now + timedelta(minutes=2)) == [True, True]
+    assert send_owed(now + timedelta(minutes=2)) == [True] * count
+    assert not owed.exists()
+    assert list(doctor.mailboxes()) == []
 
 
 @pytest.mark.parametrize("answer", ["451 try later", "554 this is spam"])

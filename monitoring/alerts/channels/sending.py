@@ -17,6 +17,10 @@ class NotSent(Exception):
         self.retry_after = retry_after
 
 
+class MailboxRefused(NotSent):
+    """The mail server will not take it for this one person: whatever else they are owed waits with it."""
+
+
 class Refused(Exception):
     """It will never be taken: the channel is switched off, and the page says why."""
 

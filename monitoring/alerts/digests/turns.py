@@ -1,14 +1,26 @@
 """Digests owed and sent: a row for each person and day, claimed with a lease, sent, then marked."""
 
-import smtplib
 from datetime import datetime
 
 import structlog
 from django.db import DatabaseError, transaction
+from django.db.models import Q
 
 from instruments.models import Membership, Organisation
 from instruments.tenancy import all_organisations, organisation_scope
-from monitoring.alerts.claims import owed_claim, owed_dropped, owed_held, owed_later, owed_sent
+from monitoring.alerts.channels.email import hand_over
+from monitoring.alerts.channels.sending import MailboxRefused, NotSent
+from monitoring.alerts.claims import (
+    REFUSED,
+    owed_claim,
+    owed_dropped,
+    owed_held,
+    owed_later,
+    owed_put_off,
+    owed_refused,
+    owed_released,
+    owed_sent,
+)
 from monitoring.alerts.digests.mail import digest_mail
 from monitoring.alerts.digests.times import last_until, next_after, occurs_at
 from monitoring.models import Digest, DigestWish
@@ -75,6 +87,15 @@ def digest_owe(*, pk: int, now: datetime) -> None:
         ],
         ignore_conflicts=True,
     )
+    # A mailbox that takes nothing is not to find a month of them on the day that it is mended.
+    Digest.objects.filter(
+        Q(lease_until=None) | Q(lease_until__lte=now),
+        recipient_id=wish.membership.user_id,
+        sent_at=None,
+        failed_at=None,
+        on__lt=on,
+        message__startswith=REFUSED,
+    ).update(failed_at=now, message="The mailbox was refused, and a newer one is owed.")
     wish.next_at = _next(wish, now)
     wish.save(update_fields=["next_at"])
 
@@ -89,6 +110,9 @@ def digest_send(*, digest_id: int, token: str, now: datetime) -> bool:
     digest = owed_held(Digest, pk=digest_id, token=token).select_related("recipient", "organisation").first()
     if digest is None:
         return False
+    if owed_put_off(digest):
+        owed_released(digest)
+        return False
     member = Membership.objects.filter(user_id=digest.recipient_id, user__is_active=True).first()
     if member is None:
         owed_dropped(digest, why="No longer a member.")
@@ -97,10 +121,14 @@ def digest_send(*, digest_id: int, token: str, now: datetime) -> bool:
         owed_dropped(digest, why="No longer wanted.")
         return False
     try:
-        digest_mail(digest, now=now).send()
-    except (smtplib.SMTPException, OSError) as error:
-        log.warning("digest not sent", digest=digest_id, error=type(error).__name__)
-        owed_later(digest, why=f"The mail server did not take it ({type(error).__name__}).")
+        hand_over(digest_mail(digest, now=now))
+    except MailboxRefused as error:
+        log.warning("mailbox refused", digest=digest_id)
+        owed_refused(digest, why=str(error))
+        return False
+    except NotSent as error:
+        log.warning("digest not sent", digest=digest_id, error=str(error))
+        owed_later(digest, why=str(error))
         return False
     except DatabaseError:
         raise

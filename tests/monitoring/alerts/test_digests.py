@@ -235,6 +235,24 @@ def test_a_server_that_refuses_it_is_asked_again_later(
         assert Digest.objects.get().attempts == 2
 
 
+def test_of_the_digests_to_a_dead_mailbox_the_newest_waits(
+    people: People, mailbox: Mailbox, morning: Any
+) -> None:
+    wants(people, people.alice)
+    mailbox.refuses["alice@example.com"] = "550 no such user"
+    for _ in range(4):
+        morning.shift(timedelta(days=1))
+        tick()
+    with organisation_scope(people.organisation.pk):
+        assert Digest.objects.count() == 4
+        waiting = Digest.objects.get(failed_at=None)
+        assert waiting == Digest.objects.latest("on")
+    mailbox.refuses.clear()
+    morning.shift(timedelta(days=1))
+    assert tick() == [True]
+    assert len(mailbox.mails) == 1
+
+
 def test_who_left_gets_nothing_more_even_of_what_was_owed(
     people: People, mailbox: Mailbox, morning: Any
 ) -> None:
