@@ -97,6 +97,51 @@ def test_bands_change_both_charts_and_the_spectrogram_has_its_gap(
     until(page, f"{data('spectrogram-chart')}?.end - {data('spectrogram-chart')}?.start === 3600000")
 
 
+def test_links_and_forms_tell_what_is_shown_by_now(crew: People, visit: Visit, wall: object) -> None:
+    page = opened(visit, crew, f"{WALL}?range=6h", chart="spectrum-chart")
+
+    def link() -> str:
+        return page.get_by_role("link", name="Link to this view").get_attribute("href") or ""
+
+    page.get_by_role("link", name="Third octaves").click()
+    until(page, "document.querySelector('[data-chart-here]').href.includes('bands=Third')")
+    page.locator("#level-chart").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    until(page, "document.querySelector('[data-chart-here]').href.includes('at=')")
+    table = page.locator("#spectrum-chart + p a").get_attribute("href")
+    assert "bands=Third" in (table or "")
+    at = re.search(r"at=[^&]+", link())
+    assert at
+    assert at[0] in (table or "").replace("%3A", ":")
+    copied = page.locator("button[data-chart-here]").get_attribute("data-copy")
+    assert copied == link()
+    for label in ("24h", "Third octaves"):
+        opens = page.get_by_role("link", name=label).first.get_attribute("href") or ""
+        assert "bands=Third" in opens
+        assert at[0] in opens
+    page.get_by_label("LAF,max").uncheck()
+    page.get_by_role("button", name="Show").first.click()
+    for part in ("from=", "bands=Third", "lines=", at[0]):
+        assert part in page.url.replace("%3A", ":")
+    assert "range=" not in page.url
+    # The spectrum's own form takes the stretch along that is shown by now.
+    page.get_by_role("link", name="1h").first.click()
+    page.get_by_role("button", name="Show").last.click()
+    assert "range=1h" in page.url
+    assert "from=" not in page.url
+    assert page.url.count("bands=") == page.url.count("at=") == 1
+
+
+def test_a_search_beside_a_comparison_keeps_the_range(crew: People, visit: Visit, wall: object) -> None:
+    address = "/o/harbour/compare/?i=QT000001&i=QT000002&range=24h"
+    page = opened(visit, crew, address, chart="compare-chart")
+    page.get_by_role("link", name="1h", exact=True).click()
+    page.get_by_label("Search by name or serial number").fill("quarry")
+    page.get_by_role("button", name="Search").click()
+    assert page.url.endswith("?text=quarry&i=QT000001&i=QT000002&range=1h")
+
+
 def test_a_spectrum_is_a_table_without_a_script(
     crew: People, visit: Visit, wall: object, now: datetime
 ) -> None:

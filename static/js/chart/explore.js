@@ -4,6 +4,7 @@
 //   data-chart-explore              on a chart: it can be read point by point and takes keys
 //   data-chart-readout="id"         where a point of chart id is told; data-chart-legend="id" its checkboxes (value: line or layer)
 //   <a data-chart-move="earlier" data-chart-for="id">   or later, closer, wider
+//   data-chart-keep                 a form beside charts: takes along whatever else the address says by then
 //   data-chart-form                 a form with from and to; data-chart-here on a link and the copy button beside it
 //   <button data-chart-png="id">    the picture, with the title of data-title
 //   <a data-chart-bands="Third">    other bands for the charts whose data-query has bands
@@ -15,6 +16,14 @@
   const { charts, show, load, draw, addressWith, CONFIG } = window.CirrusChart;
   const places = new Map();
   let waiting;
+
+  // The page's address with one part of it changed; undefined takes it away.
+  function addressOf(name, value) {
+    const address = new URL(location.href);
+    if (value === undefined) address.searchParams.delete(name);
+    else address.searchParams.set(name, value);
+    return address.href.replaceAll("%3A", ":");
+  }
 
   const named = (name, id) => document.querySelector(`[data-chart-${name}="${CSS.escape(id)}"]`);
 
@@ -120,17 +129,24 @@
   function pick(at, { push = true } = {}) {
     if (!document.querySelector("[data-chart-at]")) return;
     const text = at === undefined ? "" : CirrusTime.address(at);
-    const address = new URL(location.href);
-    if (text) address.searchParams.set("at", text);
-    if (push) history.pushState(null, "", address.href.replaceAll("%3A", ":"));
-    for (const element of document.querySelectorAll("[data-chart-at]")) {
-      const query = new URLSearchParams(element.dataset.query);
-      if ((query.get("at") ?? "") === text) continue;
-      if (text) query.set("at", text);
-      else query.delete("at");
-      element.dataset.query = query.toString();
-      load(element);
+    if (push) history.pushState(null, "", addressOf("at", text));
+    for (const element of document.querySelectorAll("[data-chart-at]")) ask(element, "at", text);
+    follow();
+  }
+
+  // Another part of a chart's address, and of its table's.
+  function ask(element, name, value) {
+    const query = new URLSearchParams(element.dataset.query);
+    if ((query.get(name) ?? "") === value) return;
+    const table = element.nextElementSibling?.querySelector("a[data-chart-link]");
+    const address = new URL(table?.href ?? location.href);
+    for (const part of [query, address.searchParams]) {
+      if (value) part.set(name, value);
+      else part.delete(name);
     }
+    element.dataset.query = query.toString();
+    if (table) table.href = address.href;
+    load(element);
   }
 
   addEventListener("popstate", () => {
@@ -207,7 +223,7 @@
       }
     }
     places.delete(element);
-    if (element === leader()) follow(element, data, offset);
+    if (element === leader()) follow();
     const legend = named("legend", element.id);
     for (const input of legend?.querySelectorAll("input[data-recorded]") ?? []) {
       input.disabled = !data.traces.some((trace) => trace.id === input.value);
@@ -215,7 +231,9 @@
   });
 
   // What says which stretch is shown, and leads to it.
-  function follow(element, data) {
+  function follow() {
+    const data = charts.get(leader())?.data;
+    if (!data) return;
     const here = addressWith(location.href, CirrusTime.fixed(data.start, data.end));
     for (const place of document.querySelectorAll("[data-chart-here]")) {
       if (place.href) place.href = here;
@@ -225,12 +243,26 @@
       const { start, end } = moved(data, link.dataset.chartMove);
       link.href = addressWith(location.href, CirrusTime.fixed(start, end));
     }
+    for (const link of document.querySelectorAll("a[data-chart-range]")) link.href = addressWith(location.href, `range=${link.dataset.chartRange}`);
+    for (const link of document.querySelectorAll("a[data-chart-bands]")) link.href = addressOf("bands", link.dataset.chartBands);
     for (const form of document.querySelectorAll("[data-chart-form]")) {
       if (form.contains(document.activeElement)) continue;
       form.elements.from.value = CirrusTime.local(data.start, data.zone);
       form.elements.to.value = CirrusTime.local(data.end, data.zone);
     }
   }
+
+  document.addEventListener("submit", ({ target: form }) => {
+    if (form.dataset.chartKeep === undefined) return;
+    for (const input of form.querySelectorAll("input[type=hidden]")) input.remove();
+    const own = new Set([...form.elements].map((field) => field.name));
+    // A stretch of one's own takes the place of a range.
+    if (own.has("from")) own.add("range");
+    for (const [name, value] of new URLSearchParams(location.search)) {
+      if (own.has(name)) continue;
+      form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+    }
+  });
 
   // --- Lines and layers
 
@@ -239,30 +271,24 @@
     const element = legend && document.getElementById(legend.dataset.chartLegend);
     if (!element || !charts.has(element)) return;
     const inputs = [...legend.querySelectorAll("input")];
-    const address = new URL(location.href);
-    if (inputs.every((input) => input.checked === input.defaultChecked && !address.searchParams.has("lines"))) address.searchParams.delete("lines");
-    else address.searchParams.set("lines", inputs.filter((input) => input.checked).map((input) => input.value).join(" "));
-    history.replaceState(null, "", address.href.replaceAll("%3A", ":"));
+    const asBefore = inputs.every((input) => input.checked === input.defaultChecked) && !new URLSearchParams(location.search).has("lines");
+    const lines = inputs.filter((input) => input.checked).map((input) => input.value);
+    history.replaceState(null, "", addressOf("lines", asBefore ? undefined : lines.join(" ")));
     draw(element);
   });
 
   // --- Bands: octaves or third octaves for all charts of spectra
 
   function chooseBands(bands, { push = true } = {}) {
-    const address = new URL(location.href);
-    address.searchParams.set("bands", bands);
-    if (push) history.pushState(null, "", address.href.replaceAll("%3A", ":"));
+    if (push) history.pushState(null, "", addressOf("bands", bands));
     for (const link of document.querySelectorAll("[data-chart-bands]")) {
       if (link.dataset.chartBands === bands) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     }
     for (const element of charts.keys()) {
-      const query = new URLSearchParams(element.dataset.query);
-      if (!query.has("bands") || query.get("bands") === bands) continue;
-      query.set("bands", bands);
-      element.dataset.query = query.toString();
-      load(element);
+      if (new URLSearchParams(element.dataset.query).has("bands")) ask(element, "bands", bands);
     }
+    follow();
   }
 
   document.addEventListener("click", (event) => {
