@@ -111,6 +111,25 @@ def test_keys_read_move_and_zoom(crew: People, visit: Visit, wall: object) -> No
     expect(chart).to_be_focused()
 
 
+@pytest.mark.parametrize(
+    ("zone", "words"),
+    [
+        ("UTC", r"^\d+ \w+ 20\d\d \(UTC\+00:00\)"),
+        ("Asia/Kathmandu", r"^\d+ \w+ 20\d\d, 05:45 – \d+ \w+ 20\d\d, 05:45 \(UTC\+05:45\)"),
+    ],
+)
+def test_a_day_is_named_where_it_is_one(
+    crew: People, visit: Visit, wall: object, zone: str, words: str
+) -> None:
+    type(crew.organisation).objects.filter(pk=crew.organisation.pk).update(timezone=zone)
+    page = opened(visit, crew, "?range=90d")
+    # Days are those of UTC.
+    bucket(page, 86400)
+    page.locator("#level-chart").focus()
+    page.keyboard.press("End")
+    expect(page.locator("[data-chart-readout=level-chart]")).to_have_text(re.compile(words))
+
+
 def test_percentiles_can_be_seen_where_they_were_recorded(
     crew: People, visit: Visit, wall: Any, now: datetime
 ) -> None:

@@ -312,12 +312,9 @@
     const plot = element.querySelector(".chart-plot");
     const colours = CirrusFigure.palette();
     const stretch = CirrusTime.interval(chart.data.start, chart.data.end - chart.data.start, chart.offset.shift);
-    const days = chart.data.end - chart.data.start >= 1440 * MINUTE;
-    const last = CirrusTime.interval(chart.data.end, 0, chart.offset.shift).split(" – ")[0];
-    const told = days ? `${CirrusTime.interval(chart.data.start, 0, chart.offset.shift).split(" – ")[0]} – ${last}` : stretch;
     const title = CirrusFigure.plain(element.dataset.title ?? element.dataset.label);
     // A title of its own for the time: Plotly styles small print inside a text, and the page's policy refuses that.
-    const subtitle = { text: `${told}, ${chart.data.zone} (${chart.offset.name})`, font: { size: 13, color: colours["chart-axis"] } };
+    const subtitle = { text: `${stretch}, ${chart.data.zone} (${chart.offset.name})`, font: { size: 13, color: colours["chart-axis"] } };
     const layout = {
       ...plot.layout,
       title: { text: title, subtitle, x: 0.02, font: { size: 18, color: colours.ink } },

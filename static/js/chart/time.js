@@ -1,7 +1,7 @@
 // Time on charts: one offset for a whole chart, and the words for an instant and for what charts say. It draws nothing.
 (() => {
   "use strict";
-  const [MINUTE, HOUR] = [60_000, 3_600_000];
+  const [MINUTE, DAY] = [60_000, 86_400_000];
   const language = document.documentElement.lang || "en";
 
   // In the reader's language: the page brings them along with this script.
@@ -35,12 +35,12 @@
     return new Intl.DateTimeFormat(language, { timeZone: "UTC", ...options }).format(at + shift);
   }
 
-  // "25 Nov 2026, 14:03 – 14:04": an interval of the chart.
+  // "25 Nov 2026, 14:03 – 14:04": an interval of the chart. A day of UTC is a day of the reader's only where both begin.
   function interval(start, length, shift) {
     const day = { day: "numeric", month: "short", year: "numeric" };
     const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-    if (length >= 24 * HOUR) return words(start, shift, day);
-    return `${words(start, shift, { ...day, ...clock })} – ${words(start + length, shift, clock)}`;
+    if (length === DAY && (start + shift) % DAY === 0) return words(start, shift, day);
+    return `${words(start, shift, { ...day, ...clock })} – ${words(start + length, shift, length < DAY ? clock : { ...day, ...clock })}`;
   }
 
   window.CirrusTime = { offsetOf, local, address, fixed, instant, interval, locale, say };
