@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
@@ -29,8 +30,31 @@ from instruments.people import invitation_revoke
 admin.site.unregister([Group, Authenticator])
 
 
-class PersonCreationForm(AdminUserCreationForm):
-    """A person is known by an address, not by a username."""
+class _ByAddress(forms.ModelForm):
+    """A person is known by an address, in small letters, and one address is one person's."""
+
+    def clean_email(self) -> str:
+        """The address as it is looked for at sign-in."""
+        email = str(self.cleaned_data["email"]).lower()
+        if (
+            EmailAddress.objects.filter(email__iexact=email, verified=True)
+            .exclude(user=self.instance.pk)
+            .exists()
+        ):
+            raise ValidationError(_("Somebody else signs in with this address."))
+        return email
+
+
+class PersonChangeForm(_ByAddress, UserChangeForm):
+    """Django's, for such a person."""
+
+    class Meta:
+        model = User
+        fields = ("email", "password", "first_name", "last_name", "is_active", "is_staff", "is_superuser")
+
+
+class PersonCreationForm(_ByAddress, AdminUserCreationForm):
+    """Django's, for such a person."""
 
     class Meta:
         model = User
@@ -42,6 +66,7 @@ class UserAdmin(RemovedByCommand, DjangoUserAdmin):
     """People. What they may do in an organisation is their membership; a superuser runs the installation."""
 
     removal = ("person_delete", "email")
+    form = PersonChangeForm
     add_form = PersonCreationForm
     list_display = ("email", "first_name", "last_name", "is_active", "is_superuser", "last_login")
     list_filter = ("is_superuser", "is_active")
@@ -59,6 +84,13 @@ class UserAdmin(RemovedByCommand, DjangoUserAdmin):
         (gettext_lazy("Dates"), {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = ((None, {"fields": ("email", "usable_password", "password1", "password2")}),)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Have the person sign in with this address and no earlier one. The operator vouches for it."""
+        super().save_model(request, obj, form, change)
+        if "email" in form.changed_data:
+            EmailAddress.objects.filter(user=obj).delete()
+            EmailAddress.objects.create(user=obj, email=obj.email, verified=True, primary=True)
 
 
 class MembershipInline(admin.StackedInline):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP
 from django.contrib import admin
@@ -227,3 +228,32 @@ def test_second_factor_can_be_removed_but_not_read(people: People, operator: Cli
         assert "JBSWY3DPEHPK3PXP" not in operator.get(address(Authenticator, view, *args)).content.decode()
     operator.post(address(Authenticator, "delete", factor.pk), {"post": "yes"})
     assert not Authenticator.objects.filter(user=people.bob).exists()
+
+
+def signs_in(email: str) -> bool:
+    answer = Client().post(reverse("account_login"), {"login": email, "password": PASSWORD})
+    return answer.status_code == 302 and "confirm-email" not in answer["Location"]
+
+
+def test_people_sign_in_with_the_address_that_the_operator_gave_them(
+    people: People, operator: Client
+) -> None:
+    bob = address(User, "change", people.bob.pk)
+    operator.post(bob, {"email": "Robert@Example.com", "is_active": "on"})
+    people.bob.refresh_from_db()
+    assert people.bob.email == "robert@example.com"
+    addresses = EmailAddress.objects.filter(user=people.bob)
+    assert list(addresses.values_list("email", "verified", "primary")) == [("robert@example.com", True, True)]
+    assert [signs_in(each) for each in ("bob@example.com", "Robert@example.com")] == [False, True]
+    # What is saved without a change of it leaves the address alone.
+    kept = addresses.get().pk
+    operator.post(bob, {"email": "robert@example.com", "first_name": "Robert", "is_active": "on"})
+    assert addresses.get().pk == kept
+
+    values = {"usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+    operator.post(address(User, "add"), {"email": "Capital@Example.com", **values})
+    assert signs_in("capital@example.com")
+    EmailAddress.objects.create(user=people.mary, email="second@example.com", verified=True)
+    for page, more in ((bob, {"is_active": "on"}), (address(User, "add"), values)):
+        answer = operator.post(page, {"email": "SECOND@example.com", **more})
+        assert "Somebody else signs in with this address" in answer.content.decode()
