@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -227,6 +228,16 @@ def _with(kept: QueryDict, **changes: str) -> str:
         if value:
             changed[name] = value
     return changed.urlencode()
+
+
+def query_of(text: str) -> str:
+    """Of what a form sends to lead back by only what this page knows."""
+    return kept_of(asked_of(QueryDict(text))).urlencode()
+
+
+def fleet_address(slug: str, query: str) -> str:
+    """Where a form that was sent from this page leads back to."""
+    return f"{reverse('monitoring:fleet', args=[slug])}{_address(query)}"
 
 
 def _address(query: str) -> str:

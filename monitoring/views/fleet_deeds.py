@@ -7,7 +7,6 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -22,6 +21,7 @@ from monitoring.actions.refusal import action_refusal, scope_of
 from monitoring.actions.requests import ActionRefused, action_request
 from monitoring.actions.words import refusal_words
 from monitoring.models import ActionKind, InstrumentAction
+from monitoring.views.fleet import fleet_address, query_of
 
 # What needs nobody at the instrument and no value of its own: a calibration or a name is asked for one by one.
 KINDS = (ActionKind.SIC, ActionKind.IDENTIFY)
@@ -41,16 +41,19 @@ class Wanted:
 def deed_page(request: HttpRequest, slug: str, kind: ActionKind) -> HttpResponse:
     """Say what will happen to which instruments; then ask each of them that can be asked."""
     serials = request.POST.getlist("chosen") or request.GET.getlist("chosen")
+    query = query_of(request.POST.get("query") or request.GET.get("query", "")) or "view=table"
     wanted = _wanted(serials[: MOST + 1], kind)
     able = [each.instrument for each in wanted if not each.refusal]
     form = ActionForm(request.POST or None, instrument=Instrument())
     if request.method == "POST" and form.is_valid() and able and len(wanted) <= MOST:
         refused = _ask(request, able, kind, form)
         _tell(request, len(able) - len(refused), refused)
-        return redirect(f"{reverse('monitoring:fleet', args=[slug])}?view=table")
+        return redirect(fleet_address(slug, query))
     context = {
         "organisation": organisation_for(request),
         "kind": kind,
+        "query": query,
+        "back": fleet_address(slug, query),
         "form": form,
         "wanted": wanted,
         "able": able,

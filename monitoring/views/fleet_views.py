@@ -2,9 +2,8 @@
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -12,7 +11,7 @@ from instruments.access import organisation_for
 from instruments.models import Membership
 from monitoring.fleet_views import fleet_columns_choose, fleet_view_remove, fleet_view_save
 from monitoring.models import FleetView
-from monitoring.views.fleet import asked_of, kept_of
+from monitoring.views.fleet import fleet_address, query_of
 
 
 def _membership(request: HttpRequest) -> Membership:
@@ -29,26 +28,16 @@ def _view(request: HttpRequest, pk: int) -> FleetView:
     return view
 
 
-def _fleet(slug: str, query: str) -> str:
-    page = reverse("monitoring:fleet", args=[slug])
-    return f"{page}?{query}" if query else page
-
-
-def _query(text: str) -> str:
-    """Of what a form sends only what the fleet page knows."""
-    return kept_of(asked_of(QueryDict(text))).urlencode()
-
-
 @require_safe
 def view_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """The address of a saved view, which can be sent to a colleague."""
-    return redirect(_fleet(slug, _view(request, pk).query))
+    return redirect(fleet_address(slug, _view(request, pk).query))
 
 
 @require_POST
 def view_save(request: HttpRequest, slug: str) -> HttpResponse:
     """Keep what is shown under a name."""
-    query = _query(request.POST.get("query", ""))
+    query = query_of(request.POST.get("query", ""))
     try:
         view = fleet_view_save(
             membership=_membership(request),
@@ -60,7 +49,7 @@ def view_save(request: HttpRequest, slug: str) -> HttpResponse:
         messages.error(request, error.messages[0])
     else:
         messages.success(request, _("The view “%(name)s” is kept.") % {"name": view.name})
-    return redirect(_fleet(slug, query))
+    return redirect(fleet_address(slug, query))
 
 
 @require_POST
@@ -73,11 +62,11 @@ def view_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         messages.error(request, error.messages[0])
     else:
         messages.success(request, _("The view “%(name)s” is removed.") % {"name": view.name})
-    return redirect(_fleet(slug, ""))
+    return redirect(fleet_address(slug, query_of(request.POST.get("query", ""))))
 
 
 @require_POST
 def columns_choose(request: HttpRequest, slug: str) -> HttpResponse:
     """Choose what the table shows oneself."""
     fleet_columns_choose(membership=_membership(request), columns=request.POST.getlist("column"))
-    return redirect(_fleet(slug, _query(request.POST.get("query", ""))))
+    return redirect(fleet_address(slug, query_of(request.POST.get("query", ""))))

@@ -305,6 +305,15 @@ def test_a_view_is_kept_and_sent_to_a_colleague(
     theirs.goto(str(address))
     expect(theirs.locator(".tile")).to_have_count(1)
     expect(theirs).to_have_url(re.compile(r"\?state=offline$"))
+    # Removed from where one is, which a filter has changed since the panel was drawn.
+    page.goto(FLEET)
+    page.locator("#count-stale").click()
+    expect(page).to_have_url(re.compile(r"\?state=stale$"))
+    page.locator("#fleet-saved summary").click()
+    visit.check(page)
+    page.get_by_role("button", name="Remove the view").click()
+    expect(page.get_by_text("is removed")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"\?state=stale$"))
 
 
 def test_a_slow_device_paints_the_page_once(crew: People, visit: Visit, now: datetime) -> None:

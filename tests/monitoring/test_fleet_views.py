@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from instruments.models import Activity, Deployment, Instrument, Membership, Site
 from instruments.tenancy import organisation_scope
@@ -134,8 +135,17 @@ class TestSavedViews:
             assert alice.post(address).status_code in (404, 405)
         assert "Nights" not in alice.get(FLEET).content.decode()
         assert not Activity.objects.exists()
-        bob.post(f"{FLEET}fleet/views/{view.pk}/remove/")
+        answer = bob.post(f"{FLEET}fleet/views/{view.pk}/remove/", {"query": "type=Noise&evil=1"})
+        assert answer["Location"] == f"{FLEET}?type=Noise"
         assert not FleetView.objects.exists()
+
+    def test_a_view_is_removed_from_what_is_shown(self, people: People, fleet: list[Instrument]) -> None:
+        bob = people.client(people.bob)
+        self.save(bob)
+        page = bob.get(f"{FLEET}?type=Noise").content.decode()
+        assert '<input type="hidden" name="query" value="type=Noise" form="fleet-view-remove-form">' in page
+        address = reverse("monitoring:fleet-view-remove", args=["harbour", FleetView.objects.get().pk])
+        assert f'form="fleet-view-remove-form" formaction="{address}"' in page
 
     def test_a_viewer_neither_makes_nor_removes_everybody_s(self, people: People) -> None:
         bob = people.client(people.bob)
@@ -220,6 +230,25 @@ class TestDeeds:
             theirs = make_instrument(people.other, "QT777777", api_key=make_key(people.other))
         self.ask(people.client(people.mary), [theirs.serial])
         assert not InstrumentAction.objects.exists()
+
+    def test_they_lead_back_to_what_was_shown(self, people: People, fleet: list[Instrument]) -> None:
+        mary, serials = people.client(people.mary), [each.serial for each in fleet[:2]]
+        table = mary.get(f"{FLEET}?view=table&type=Noise").content.decode()
+        assert '<input type="hidden" name="query" value="type=Noise&amp;view=table">' in table
+        for chosen in (serials, []):
+            asked = {"chosen": chosen, "query": "type=Noise&view=table&evil=1"}
+            page = mary.get(f"{FLEET}fleet/sic/", asked).content.decode()
+            assert f'href="{FLEET}?type=Noise&amp;view=table"' in page
+            assert "evil" not in page
+        assert '<input type="hidden" name="query" value="type=Noise&amp;view=table">' in (
+            mary.get(
+                f"{FLEET}fleet/sic/", {"chosen": serials, "query": "type=Noise&view=table"}
+            ).content.decode()
+        )
+        back = self.ask(mary, serials, query="type=Noise&view=table")["Location"]
+        assert back == f"{FLEET}?type=Noise&view=table"
+        for query in ("", "https://evil.example/", "//evil.example"):
+            assert self.ask(mary, serials, "identify", query=query)["Location"] == f"{FLEET}?view=table"
 
     def test_more_than_the_most_are_asked_in_parts(self, people: People, fleet: list[Instrument]) -> None:
         key = fleet[0].api_key
