@@ -1,25 +1,38 @@
-"""Every word of a mail can be said in another language: none stands in its template outside of a translation."""
+"""Every word of a mail and of an error's page can be said in another language: none is outside of a translation."""
 
 import re
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.template.loader import get_template
+from django.utils import translation
 
-MAILS = sorted(Path(settings.BASE_DIR, "templates/monitoring/email").iterdir())
+TEMPLATES = Path(settings.BASE_DIR, "templates")
+TEXTS = [
+    *sorted(TEMPLATES.glob("monitoring/email/*")),
+    *(TEMPLATES / name for name in ("403.html", "403_csrf.html", "404.html", "405.html", "500.html")),
+]
 # What is translated, what is no text, and what is the same in every language.
 LEFT_OUT = (
-    r"{% blocktranslate.*?{% endblocktranslate %}",
+    r"{% (blocktranslate|comment).*?{% end\1 %}",
     r"{%.*?%}|{{.*?}}|{#.*?#}",
     r' (?!alt)[a-z-]+="[^"]*"',
     r'</?[a-z!][^>"]*("\s*"[^>"]*)*>',
-    r"\bdB\b|&[a-z]+;",
+    r"\bdB\b|&[a-z]+;|Cirrusweb",
 )
 
 
-@pytest.mark.parametrize("mail", MAILS, ids=lambda path: path.name)
-def test_no_word_of_a_mail_stands_outside_of_a_translation(mail: Path) -> None:
-    text = mail.read_text()
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.name)
+def test_no_word_stands_outside_of_a_translation(text: Path) -> None:
+    words = text.read_text()
     for pattern in LEFT_OUT:
-        text = re.sub(pattern, " ", text, flags=re.S)
-    assert re.findall(r"[A-Za-z]{2,}[^<>{}\n]*", text) == []
+        words = re.sub(pattern, " ", words, flags=re.S)
+    assert re.findall(r"[A-Za-z]{2,}[^<>{}\n]*", words) == []
+
+
+@pytest.mark.parametrize("page", ["500.html", "403_csrf.html"])
+def test_a_page_that_stands_alone_needs_no_request_and_says_its_language(page: str) -> None:
+    """It is rendered when the rest may be broken; a database would be refused here."""
+    with translation.override("de"):
+        assert '<html lang="de"' in get_template(page).render()
