@@ -30,10 +30,12 @@ def standing_refresh(*, instrument: Instrument) -> CheckStanding:
     last = calibrations[0] if calibrations else None
     before = next((each for each in calibrations[1:] if each.offset_db is not None), None)
     good = next((each for each in calibrations if passed(each.status)), None)
+    said = next((word for each in calibrations if (word := passed(each.status)) is not None), None)
     values: dict[str, Any] = {
         "calibrated_at": last.at if last else None,
         "calibration_status": last.status if last else "",
-        "calibration_passed": passed(last.status) if last else None,
+        # R12: one that was broken off ends no failure.
+        "calibration_passed": passed(last.status) if last and said is not False else said,
         "good_calibration_at": good.at if good else None,
         "good_before_at": next((each.at for each in calibrations[1:] if passed(each.status)), None),
         "level_db": _decimal(last.level_db) if last else None,

@@ -24,6 +24,7 @@ class CheckStanding(OrgOwned):
     )
     calibrated_at = models.DateTimeField(null=True)
     calibration_status = models.CharField(max_length=32, blank=True)
+    # False also where it says neither and the last that says either failed.
     calibration_passed = models.BooleanField(null=True)
     # The last that passed: what is due is counted from it, and a SIC never moves it (R14).
     good_calibration_at = models.DateTimeField(null=True)

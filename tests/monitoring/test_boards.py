@@ -276,9 +276,11 @@ def test_the_board_in_a_browser_says_what_is_suspect_and_since_when(people: Peop
     assert "Record one" in people.client(people.mary).get(BOARD).content.decode()
 
 
-@pytest.mark.parametrize(("last", "offset", "ends"), [("Failed", 0.0, False), ("Success", 0.6, True)])
+@pytest.mark.parametrize(
+    ("last", "offset", "ends"), [("Failed", 0.0, False), ("Success", 0.6, True), ("Aborted", None, False)]
+)
 def test_a_run_of_bad_calibrations_is_one_doubt_and_its_review_is_shown(
-    people: People, last: str, offset: float, ends: bool
+    people: People, last: str, offset: float | None, ends: bool
 ) -> None:
     """R12: a doubt is known by the first check that failed, on the board as on chart and page."""
     meter = make_instrument(people.organisation)
