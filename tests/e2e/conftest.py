@@ -1,6 +1,7 @@
 """A real Chromium against a real server; every page is watched, and nothing may be wrong with it at the end."""
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from instruments.models import User
 from tests.conftest import People
+from tests.monitoring.conftest import mycirrus, process  # noqa: F401
 
 # Playwright's synchronous side runs an event loop in this thread, which Django takes for asynchronous code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
@@ -173,7 +175,9 @@ def poll() -> Poll:
     def at_once(page: Page, part: str) -> None:
         # While another answer is on its way or being put in, the part does not hear.
         until(page, "!document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling, .htmx-added')")
-        with page.expect_response(lambda response: "version=" in response.url):
+        with page.expect_response(
+            lambda response: re.search("[?&](version|seen)=", response.url) is not None
+        ):
             page.evaluate(f"htmx.trigger('#{part}', 'wake')")
 
     return at_once

@@ -100,17 +100,21 @@ def followed(**only: Any) -> Any:
     return SyncTarget.objects.filter(resource__in=FOLLOWED, lane=Lane.LIVE).filter(**only)
 
 
-def turns(owner: Organisation) -> list[Turn]:
-    """Run what is due of the followed resources for ``owner`` until nothing is, as the workers would."""
+def turns(owner: Organisation, rounds: int = 1_000) -> list[Turn]:
+    """Run what is due of the followed resources for ``owner`` until nothing is, as the workers would.
+
+    Less than everything where ``rounds`` are few: the first reads the list of instruments, the next asks each.
+    """
     done: list[Turn] = []
     with organisation_scope(owner.pk):
-        while True:
+        for _ in range(rounds):
             others = SyncTarget.objects.exclude(pk__in=followed().values("pk"))
             others.update(due_at=datetime.now(UTC) + timedelta(days=1))
             claims = due_claim(now=datetime.now(UTC), organisation_id=owner.pk)
             if not claims:
-                return done
+                break
             done += [turn for claim in claims if (turn := target_run(claim=claim)) is not None]
+    return done
 
 
 def again(owner: Organisation, *resources: Resource, **only: Any) -> list[Turn]:
