@@ -250,6 +250,8 @@ def test_the_demo_is_joined_with_one_click_and_left_with_another(
     make_instrument(demo, "QT000001", name="Harbour Wall")
     page = visit.page(crew.charlie, width=width)
     page.goto("/?all")
+    own = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name="Quarry"))
+    expect(own).to_contain_text("You are Owner Europe/London", use_inner_text=True)
     visit.check(page)
     page.get_by_role("button", name="Join the demo").click()
     expect(page).to_have_url(re.compile("/o/demo/$"))
