@@ -6,13 +6,18 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Protocol
 
-# Value, what the legend calls it, which colour of the page's series, whether it is shown at first.
-LINES = (("LAeq", "LAeq", 1, True), ("LAFMax", "LAF,max", 2, True), ("LCPeak", "LC,peak", 3, False))
-# The same for percentiles, dashed so that colour is not the only sign.
+# Value, what the legend calls it, which colour of the page's series, its dashes (colour is never the only sign),
+# whether it is shown at first.
+LINES = (
+    ("LAeq", "LAeq", 1, "solid", True),
+    ("LAFMax", "LAF,max", 2, "dash", True),
+    ("LCPeak", "LC,peak", 3, "dot", False),
+)
+# The same for percentiles.
 PERCENTILE_LINES = (
-    ("LAF10", "LAF10", 4, False),
-    ("LAF50", "LAF50", 5, False),
-    ("LAF90", "LAF90", 3, False),
+    ("LAF10", "LAF10", 4, "dashdot", False),
+    ("LAF50", "LAF50", 5, "longdash", False),
+    ("LAF90", "LAF90", 3, "longdashdot", False),
 )
 
 
@@ -225,11 +230,12 @@ def level_figure(
             "name": label,
             "unit": "dB",
             "series": colour,
+            "dash": dash,
             "hidden": not shown,
             **grid,
             "y": _rounded(getattr(series, name)),
         }
-        for name, label, colour, shown in LINES
+        for name, label, colour, dash, shown in LINES
     ]
     recorded = [
         {
@@ -237,12 +243,13 @@ def level_figure(
             "name": f"{label},{period}",
             "unit": "dB",
             "series": colour,
-            "dash": "dash",
+            "dash": dash,
             "hidden": not shown,
             **grid,
             "y": _rounded(percentiles[name]),
+            "covered": None,
         }
-        for name, label, colour, shown in PERCENTILE_LINES
+        for name, label, colour, dash, shown in PERCENTILE_LINES
         if name in percentiles
     ]
     return {
@@ -262,10 +269,6 @@ def level_figure(
         "empty": empty,
         "layout": level_layout(),
     }
-
-
-# Dashes, so that colour is not the only sign.
-_DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def comparison_figure(
@@ -288,7 +291,6 @@ def comparison_figure(
                 "name": name,
                 "unit": "dB",
                 "series": place + 1,
-                "dash": _DASHES[place % len(_DASHES)],
                 "x": list(x),
                 "y": _rounded(levels),
                 "covered": list(parts),

@@ -90,6 +90,7 @@ class Choice:
     label: Any
     shown: bool
     colour: int = 0
+    dash: str = ""
     # A percentile: there where every point is one measurement.
     recorded: bool = False
 
@@ -104,8 +105,8 @@ def legend(request: HttpRequest) -> dict[str, list[Choice]]:
     can_act = request.membership.can_act  # type: ignore[attr-defined]
     return {
         "lines": [
-            Choice(name, label, shown(name, before), colour, recorded=name in PERCENTILES)
-            for name, label, colour, before in LINES + PERCENTILE_LINES
+            Choice(name, label, shown(name, before), colour, dash, recorded=name in PERCENTILES)
+            for name, label, colour, dash, before in LINES + PERCENTILE_LINES
         ],
         "layers": [Choice(name, title, shown(name, True)) for name, title in layers_for(can_act=can_act)],
     }

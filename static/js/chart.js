@@ -15,10 +15,12 @@
 //   zone      the IANA time zone the axis is drawn in; start, end (epoch milliseconds) of the whole range asked for
 //   traces    [{name, unit, x0, dx, y}] or [{name, unit, x, y}]: x0 and x in epoch milliseconds UTC, dx in milliseconds,
 //             a gap is null and stays a gap. Optional: id (by which a legend of the page knows it), series (1 to 5, its
-//             colour), kind "line" (default), "step" or "points", dash, hidden (not seen at first), places (decimals, 1).
+//             colour), kind "line" (default), "step" or "points", dash (else each has another), hidden (not seen at first),
+//             places (decimals, 1).
 //             kind "band" has lower and upper in place of y: the minima and maxima of each interval.
 //             kind "bars" has bands and y; kind "heat" has bands and z, a row of values for each band.
-//   covered   0 to 1 for each interval of lines that are aggregates; bucket: the interval's length in seconds
+//   covered   0 to 1 for each interval of lines that are aggregates (a line may have its own; null: it is none);
+//   bucket    the interval's length in seconds
 //   marks     [{layer, at, until, label, failed}] what happened; limits [{level, label, severity}] horizontal lines
 //   unit      of the axis; summary: one sentence; coverage: 0 to 1; layout: merged over ours at the end
 (() => {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.urls import reverse
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from instruments.models import ApiKey, Deployment, Membership, Organisation, User
 from instruments.tenancy import all_organisations, organisation_scope
@@ -319,3 +319,31 @@ def test_the_outbox(transactional_db: None, visit: Visit, settings: Any, tmp_pat
     found += faults(page, "/outbox/")
     assert page.get_by_role("link", name="https://monitors.example/o/harbour/i/QT1/").count() == 1
     assert found == []
+
+
+# What lines of a chart are seen, by their dashes.
+DASHES = (
+    "[...CirrusChart.charts.keys()].map((element) => element.querySelector('.js-plotly-plot')?.data"
+    ".filter((one) => one.mode?.startsWith('lines') && !one.fill).map((one) => one.line.dash) ?? [])"
+)
+
+
+def test_lines_are_told_apart_without_colour(visit: Visit, crew: People, now: datetime) -> None:
+    made = every_state(crew.organisation, now=now)
+    failed, measuring = made["sic-failed"], made["measuring"]
+    levels(failed, now=now, hours=3)
+    checks(failed, now=now)
+    drifting(measuring, now=now)
+    event = happenings(crew.organisation, (failed, measuring), now=now)[0]
+    page = visit.page(crew.mary)
+    for address, most in (
+        (f"/o/harbour/i/{failed.serial}/", 3),
+        (f"/o/harbour/i/{measuring.serial}/sics/", 3),
+        (f"/o/harbour/events/{event.pk}/", 2),
+        (f"/o/harbour/history/{history(failed, now=now).pk}/", 2),
+    ):
+        page.goto(address)
+        expect(page.locator("[data-chart][data-state=drawn]").first).to_be_attached(timeout=20_000)
+        charts = page.evaluate(DASHES)
+        assert max(map(len, charts)) >= most, address
+        assert all(len(set(dashes)) == len(dashes) for dashes in charts), address
