@@ -412,12 +412,12 @@ def test_a_stretch_is_told_in_the_zone_of_where_it_was_measured(people: People, 
 @pytest.fixture
 def moved(people: People, unit: Instrument) -> Instrument:
     """It came to the quay ten minutes into its hour, was moved to the mill at half past, and left ten minutes later."""
-    for name, start, end in (("Quay", 50, None), ("Mill", 30, 20)):
+    for name, start, end in (("Quay", 50, 30), ("Mill", 30, 20)):
         deployment_start(
             instrument=unit,
             site=Site.objects.create(organisation=people.organisation, name=name),
             start_at=NOON - timedelta(minutes=start),
-            end_at=NOON - timedelta(minutes=end) if end else None,
+            end_at=NOON - timedelta(minutes=end),
             note="",
             actor=people.mary,
         )
