@@ -11,6 +11,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from django.db import connection
 from django.db.models import Model
 
+from instruments.statements import planned_cursor
+
 Row = Sequence[Any]
 Told = TypeVar("Told", bound=NamedTuple)
 
@@ -57,7 +59,7 @@ class Joined:
     def first(self, *parameters: Any) -> dict[str, Any] | None:
         """The instances by their aliases, None for what was not joined; None where there is no row."""
         sql, parts, converted = self._prepared
-        with connection.cursor() as cursor:
+        with planned_cursor() as cursor:
             cursor.execute(sql, parameters)
             row = cursor.fetchone()
         if row is None:
@@ -93,7 +95,7 @@ class Listed(Generic[Told]):
 
     def rows(self, *parameters: Any) -> list[Told]:
         """All of them, in the order in which the database gives them."""
-        with connection.cursor() as cursor:
+        with planned_cursor() as cursor:
             cursor.execute(self._statement, parameters)
             rows = cursor.fetchall()
         return [self._kind(*row) for row in map(self._converted, rows)]

@@ -6,6 +6,8 @@ from django.contrib.sessions.backends import db
 from django.db import connection
 from django.utils import timezone
 
+from instruments.statements import planned_cursor
+
 
 class SessionStore(db.SessionStore):
     """Differs from Django's in how a session is read: to put that together took the ORM longer than the database."""
@@ -13,7 +15,7 @@ class SessionStore(db.SessionStore):
     def load(self) -> dict[str, Any]:
         """What is kept under this key; nothing, and a key to be made anew, where it is unknown or has ended."""
         now = connection.ops.adapt_datetimefield_value(timezone.now())
-        with connection.cursor() as cursor:
+        with planned_cursor() as cursor:
             cursor.execute(
                 f'SELECT session_data FROM "{self.model._meta.db_table}" '  # noqa: S608 - a name of Django's
                 "WHERE session_key = %s AND expire_date > %s",

@@ -11,6 +11,7 @@ from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, W
 
 from instruments.access import key_of
 from instruments.models import ApiKey, Deployment, Instrument, Site
+from instruments.statements import planned_cursor
 from instruments.tenancy import active_organisation_id
 from monitoring.models import FleetVersion, InstrumentStatus, Lane, Outcome, Resource, SyncTarget
 from monitoring.standing import COUNTED
@@ -226,7 +227,7 @@ def fleet_version(*, now: datetime) -> Version:
     silent_before = instant(_silent_before(now))
     # Only where this reads what its own transaction has written; see monitoring/standing.py.
     forget = f", set_config('{COUNTED}', '', true)" if connection.vendor == "postgresql" else ""
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(
             _VERSION.format(forget=forget),
             [organisation_id, organisation_id, silent_before, organisation_id, instant(now)],

@@ -15,6 +15,7 @@ from django.db.backends.utils import CursorWrapper
 from instruments.credentials import SecretUnreadable, decrypt
 from instruments.models import Organisation
 from instruments.mycirrus.signing import verify
+from instruments.statements import planned_cursor
 from instruments.tenancy import organisation_scope
 from webhooks.messages import NotUnderstood, message_of
 from webhooks.models import Delivery, Refusal, Subscription
@@ -89,7 +90,7 @@ def _insertion() -> tuple[str, dict[str, Any]]:
 def _insert(**values: Any) -> int:
     """Store a delivery of the organisation in scope with these values, as the database takes them."""
     statement, usual = _insertion()
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         insert = _insert_in_a_gap if connection.vendor == "sqlite" else _insert_once
         return insert(cursor, statement, list((usual | values).values()))
 
@@ -158,7 +159,7 @@ class _Known(NamedTuple):
 
 def _subscription_of(token: str, webhook_id: str) -> _Known | None:
     """What is known of this webhook at this address: its own secret, else the one that all share."""
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(_KNOWN, [token, webhook_id])
         known = {remote_id: _Known(*others) for remote_id, *others in cursor.fetchall()}
     return known.get(webhook_id) or known.get("")

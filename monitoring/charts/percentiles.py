@@ -7,6 +7,7 @@ from typing import Any
 from django.db import connection
 
 from instruments.models import Instrument
+from instruments.statements import planned_cursor
 from monitoring.charts.series import LevelSeries, epoch_sql, organisation_of
 from monitoring.models import NoiseMeasurement
 
@@ -47,6 +48,6 @@ def _rows(instrument: Instrument, series: LevelSeries, until: datetime) -> list[
         connection.ops.adapt_datetimefield_value(series.start_at),
         connection.ops.adapt_datetimefield_value(until),
     ]
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.fetchall()

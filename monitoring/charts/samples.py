@@ -14,6 +14,7 @@ from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
 from instruments.models import Instrument
+from instruments.statements import planned_cursor
 from monitoring.acoustics.levels import coverage
 from monitoring.charts.series import bucket_for, epoch_sql, organisation_of
 from monitoring.models import (
@@ -423,7 +424,7 @@ def _buckets(
         connection.ops.adapt_datetimefield_value(since),
         connection.ops.adapt_datetimefield_value(until),
     ]
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(sql, parameters)
         for bucket, valid_s, count, *flat in cursor:
             yield (

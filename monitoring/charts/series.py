@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 
 from instruments.models import Instrument
+from instruments.statements import planned_cursor
 from instruments.tenancy import active_organisation_id
 from monitoring.acoustics.levels import coverage, energy_mean, level_of
 from monitoring.models import NoiseMeasurement, NoiseRollup
@@ -136,7 +137,7 @@ def _buckets(
             SELECT {index}, "energy", "valid_s", "LAeq_min", "LAeq_max", "LAFMax", "LCPeak", "count", NULL
             FROM "{NoiseRollup._meta.db_table}" WHERE {where} AND "bucket_s" = {int(bucket_s)}
         """  # noqa: S608
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.fetchall()
 

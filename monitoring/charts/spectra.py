@@ -13,6 +13,7 @@ import orjson
 from django.db import connection
 
 from instruments.models import Instrument
+from instruments.statements import planned_cursor
 from monitoring.acoustics.bands import band_hz, band_levels
 from monitoring.acoustics.levels import coverage
 from monitoring.charts.series import epoch_sql, organisation_of
@@ -142,7 +143,7 @@ def _rows(
         connection.ops.adapt_datetimefield_value(since),
         connection.ops.adapt_datetimefield_value(until),
     ]
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(sql, parameters)
         for epoch, duration, text in cursor:
             yield int(epoch), duration, orjson.loads(text)

@@ -13,6 +13,7 @@ from django.db import connection
 
 from instruments.joined import Joined
 from instruments.models import ApiKey, Instrument
+from instruments.statements import planned_cursor
 from instruments.tenancy import active_organisation_id
 from monitoring.models import InstrumentStatus, Outcome, SyncTarget
 
@@ -55,7 +56,7 @@ UPDATE "{SyncTarget._meta.db_table}" SET "lease_until" = %s, "lease_token" = %s 
 def held_claim(*, tokens: Mapping[int, UUID], until: datetime) -> None:
     """Hold each of these targets by its own token; the open transaction has found them free, and locked them."""
     lease = _told("lease_until", until)
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.executemany(
             _CLAIMING,
             [(lease, _told("lease_token", token), target_id) for target_id, token in tokens.items()],
@@ -83,7 +84,7 @@ WHERE "organisation_id" = %s AND "id" = %s AND "lease_token" = %s AND "lease_unt
 def held_move(*, target: SyncTarget, rows: int, reached: Reached, now: datetime) -> bool:
     """Write how far a turn is that goes on; False where the lease is lost."""
     mine = [active_organisation_id(), target.pk, _told("lease_token", target.lease_token)]
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(_MOVING, [rows, *reached.told(), *mine, _told("lease_until", now)])
         return bool(cursor.rowcount)
 
@@ -130,7 +131,7 @@ def held_end(
         *(before, _told("due_at", due_at), before),
         *(active_organisation_id(), target.pk, _told("lease_token", target.lease_token), at),
     ]
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(_ENDING, values)
         return bool(cursor.rowcount)
 
@@ -142,5 +143,5 @@ UPDATE "{InstrumentStatus._meta.db_table}" SET "observed_at" = %s WHERE "organis
 
 def held_observe(*, present: InstrumentStatus, now: datetime) -> None:
     """Write that an instrument was heard of and that nothing has changed, which is what most polls bring."""
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(_OBSERVING, [_told("outcome_at", now), active_organisation_id(), present.pk])

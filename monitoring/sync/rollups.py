@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection
 
 from instruments.models import Instrument
+from instruments.statements import planned_cursor
 from monitoring.acoustics.day import QUARTER, QUARTERS, day_text, quarter_of
 from monitoring.models import NoiseMeasurement, NoiseRollup
 
@@ -52,7 +53,7 @@ def noise_rollups_refresh(
     """
     rolled = NoiseRollup._meta.db_table
     source, sums, within = NoiseMeasurement._meta.db_table, f"{weighed(usual_s)}, {_OF_ROWS}", ""
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         # Shortest first: only these read the measurements, each longer bucket is summed from those before it.
         for bucket_s in sorted(NoiseRollup.Bucket.values):
             start, end = _floor(first, bucket_s), _floor(last, bucket_s) + timedelta(seconds=bucket_s)
