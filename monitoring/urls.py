@@ -90,6 +90,8 @@ urlpatterns = [
     path("i/<str:serial>/spectrum.json", spectrum.spectrum_json, name="spectrum-json"),
     path("i/<str:serial>/spectrogram.json", spectrum.spectrogram_json, name="spectrogram"),
     path("i/<str:serial>/samples/<str:kind>.json", samples.samples_json, name="samples"),
+    path("i/<str:serial>/samples/<str:kind>.csv", samples.samples_csv, name="samples-csv"),
+    path("i/<str:serial>/samples/<str:kind>/", samples.samples_table, name="samples-table"),
     path("i/<str:serial>/live/", live.live_stream, name="live"),
     path("i/<str:serial>/levels/", levels.levels_table, name="levels-table"),
     path(

@@ -44,6 +44,17 @@ class Series(Protocol):
     def coverage_pct(self) -> float: ...
 
 
+class Buckets(Protocol):
+    """Equal buckets of `bucket_s` seconds from `start_at`, and the seconds of each that were measured."""
+
+    @property
+    def start_at(self) -> datetime: ...
+    @property
+    def bucket_s(self) -> int: ...
+    @property
+    def valid(self) -> list[float]: ...
+
+
 class Mark(Protocol):
     """Something that happened at an instant or until another, in one of the layers that can be taken away."""
 
@@ -121,6 +132,8 @@ class Samples(Protocol):
     @property
     def lines(self) -> Sequence[SampleLine]: ...
     @property
+    def valid(self) -> list[float]: ...
+    @property
     def coverage_pct(self) -> float: ...
 
 
@@ -178,7 +191,7 @@ def _band(series: Series, name: str, x0: int, dx: int) -> list[dict[str, Any]]:
     ]
 
 
-def covered(series: Series, until: datetime) -> list[float]:
+def covered(series: Buckets, until: datetime) -> list[float]:
     """R9: the part of each bucket that was measured, 0 to 1, of the time that had passed at ``until``."""
     elapsed, bucket_s = (until - series.start_at).total_seconds(), series.bucket_s
     parts = []
@@ -304,7 +317,16 @@ def comparison_figure(
 
 
 def sample_figure(
-    series: Samples, *, start: datetime, end: datetime, zone: str, summary: str, empty: str, band: str
+    series: Samples,
+    *,
+    start: datetime,
+    end: datetime,
+    now: datetime,
+    zone: str,
+    summary: str,
+    empty: str,
+    band: str,
+    marks: Sequence[Mark] = (),
 ) -> dict[str, Any]:
     """The JSON document of a chart of samples over [start, end]: one axis, one line a quantity, bands behind means.
 
@@ -344,9 +366,11 @@ def sample_figure(
         "zone": zone,
         "start": _milliseconds(start),
         "end": _milliseconds(end),
+        "bucket": series.bucket_s,
         "unit": unit,
         "traces": lines + bands,
-        "marks": [],
+        "covered": covered(series, now),
+        "marks": [_mark(mark) for mark in marks],
         "coverage": round(series.coverage_pct / 100, 4),
         "summary": summary,
         "empty": empty,

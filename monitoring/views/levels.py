@@ -1,13 +1,12 @@
 """An instrument's levels over a stretch of time: as a chart's data, as a table, and as a file."""
 
-import csv
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import orjson
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -19,10 +18,12 @@ from instruments.tenancy import organisation_scope
 from monitoring.charts.figures import LINES, PERCENTILE_LINES, covered, level_figure
 from monitoring.charts.marks import Marked, Touched, layers_for, marks_of
 from monitoring.charts.percentiles import PERCENTILES, recorded_percentiles
+from monitoring.charts.ranges import Window
 from monitoring.charts.series import LevelSeries, level_series
 from monitoring.export import IMPOSSIBLE, columns, csv_value, export_rows, utc_text
 from monitoring.models import InstrumentStatus
 from monitoring.templatetags.levels import period
+from monitoring.views.files import csv_file, line_writer, refusal
 from monitoring.views.windows import Asked, window_asked
 
 VALUES = ("LAeq", "LAFMax", "LCPeak")
@@ -47,11 +48,6 @@ class Shown:
     stays: Stays
 
     @property
-    def places(self) -> list[str]:
-        """The sites where it was measured."""
-        return self.stays.during(self.asked.window.start, self.asked.window.end)
-
-    @property
     def summary(self) -> str:
         """The whole range in a sentence, with what it is made of."""
         series = self.series
@@ -65,8 +61,7 @@ class Shown:
             "length": period(series.bucket_s),
         }
         words = _("LAeq %(LAeq)s dB, highest LAF,max %(LAFMax)s dB, from %(count)s measurements.") % told
-        if self.places:
-            words += " " + _("Measured at %(places)s.") % {"places": ", ".join(self.places)}
+        words = f"{words} {places_words(self.stays, self.asked.window)}".rstrip()
         if series.bucket_s > (self.period_s or 60):
             words += " " + _("Each point covers %(length)s; zoom in for finer ones.") % told
         if self.marked.cut:
@@ -80,6 +75,12 @@ class Shown:
     def percentiles(self) -> Any:
         """As recorded, by name; empty where a point holds several measurements (R5)."""
         return recorded_percentiles(instrument=self.instrument, series=self.series, period_s=self.period_s)
+
+
+def places_words(stays: Stays, window: Window) -> str:
+    """The sites where it was measured, in a sentence; empty where none is known."""
+    places = stays.during(window.start, window.end)
+    return _("Measured at %(places)s.") % {"places": ", ".join(places)} if places else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,27 +235,12 @@ def levels_csv(request: HttpRequest, slug: str, serial: str) -> HttpResponseBase
     """What the chart shows as CSV in the vendor's names and UTC; ?rows=recorded gives every stored measurement."""
     shown = shown_levels(request, serial, whole=JUDGING)
     if shown.asked.error:
-        return HttpResponse(shown.asked.error, status=400, content_type="text/plain; charset=utf-8")
+        return refusal(shown.asked)
     recorded = request.GET.get("rows") == "recorded"
     # The rows that are shown are read now: the request's own scope is closed by the time that lines are asked for.
     lines = _recorded_lines(shown) if recorded else _shown_lines(shown, list(_rows(shown)))
-    window = shown.asked.window
-    stretch = f"{window.start:%Y%m%dT%H%MZ}-{window.end:%Y%m%dT%H%MZ}"
-    # A serial is whatever MyCirrus says: nothing of it may end the header's quotes.
-    safe = "".join(each if each.isascii() and each.isalnum() else "-" for each in serial)
-    name = f"{safe}-levels-{'recorded-' if recorded else ''}{stretch}.csv"
-    return StreamingHttpResponse(
-        lines,
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
-    )
-
-
-class _Line:
-    """Where a CSV writer writes to: it hands the line back."""
-
-    def write(self, line: str) -> str:
-        return line
+    names = [serial, "levels", *(["recorded"] if recorded else [])]
+    return csv_file(lines, names=names, window=shown.asked.window)
 
 
 def _shown_lines(shown: Shown, rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -263,7 +249,7 @@ def _shown_lines(shown: Shown, rows: list[dict[str, Any]]) -> Iterator[str]:
 
     Coverage is in percent of the interval (R9).
     """
-    write = csv.writer(_Line(), lineterminator="\n").writerow
+    write = line_writer()
     aggregates = [*VALUES, "LAeqLowest", "LAeqHighest"]
     told = ["coverage", "validity", "site"]
     yield write(["instrument", "startTime", "duration", *aggregates, *PERCENTILES, *told])
@@ -281,7 +267,7 @@ def _shown_lines(shown: Shown, rows: list[dict[str, Any]]) -> Iterator[str]:
 def _recorded_lines(shown: Shown) -> Iterator[str]:
     """Every stored measurement of the stretch with all its values, a page in memory at a time."""
     window, instrument = shown.asked.window, shown.instrument
-    write = csv.writer(_Line(), lineterminator="\n").writerow
+    write = line_writer()
     names = columns("noise")
     place, flags = names.index("LAeq"), names.index(IMPOSSIBLE)
     judges = shown.judges()

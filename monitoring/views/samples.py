@@ -1,22 +1,32 @@
-"""The charts of an instrument's weather, particulates, gases and vibration: their cards and their data."""
+"""The charts of an instrument's weather, particulates, gases and vibration: their cards, their data, table and file."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from instruments.access import instrument_for
+from cirrusweb.htmx import render
+from instruments.access import instrument_for, organisation_for
 from instruments.models import Instrument, Organisation
-from monitoring.charts.figures import sample_figure
-from monitoring.charts.ranges import RANGES
-from monitoring.charts.samples import KINDS, Kind, SampleSeries, sample_series
+from instruments.sites import Stays, stays_of
+from monitoring.charts.figures import covered, sample_figure
+from monitoring.charts.marks import Mark, marks_of
+from monitoring.charts.ranges import RANGES, Window
+from monitoring.charts.sample_kinds import KINDS, How, Kind, Panel
+from monitoring.charts.samples import SampleSeries, sample_series
+from monitoring.export import SERIES, utc_text
+from monitoring.models import Resource
 from monitoring.sync.wanted import resources_of
 from monitoring.templatetags.levels import period
-from monitoring.views.levels import answer_json
-from monitoring.views.windows import window_asked
+from monitoring.views.files import csv_file, line_writer, recorded_lines, refusal
+from monitoring.views.levels import answer_json, places_words
+from monitoring.views.windows import Asked, window_asked
 
 # Buckets are summed from the rows themselves: of longer ranges only the end is drawn, and said to be that.
 LONGEST = RANGES["30d"]
@@ -29,6 +39,8 @@ class Chart:
     id: str
     title: Any
     source: str
+    # The name of its picture.
+    file: str
     # Whether its legend leaves room for a drawing at little height.
     small: bool
 
@@ -40,6 +52,11 @@ class Card:
     name: str
     kind: Kind
     charts: list[Chart]
+
+    @property
+    def heading(self) -> str:
+        """The id of its heading, to which links lead."""
+        return "health-heading" if self.name == Resource.STATS else f"{self.name}-heading"
 
     @property
     def chart_ids(self) -> str:
@@ -58,7 +75,8 @@ def sample_cards(*, organisation: Organisation, instrument: Instrument) -> list[
         charts = [
             Chart(
                 id=f"{name}-{panel}-chart",
-                title=told.title,
+                title=told.title if len(kind.panels) > 1 else kind.title,
+                file=f"{instrument.serial}-{name}-{panel}",
                 source=f"{source}?panel={panel}",
                 small=len(told.quantities) <= 3,
             )
@@ -68,35 +86,152 @@ def sample_cards(*, organisation: Organisation, instrument: Instrument) -> list[
     return cards
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What of one kind is drawn, tabled or written: the same numbers in each."""
+
+    instrument: Instrument
+    kind: Kind
+    asked: Asked
+    # What is asked for, or its end.
+    window: Window
+    series: list[SampleSeries]
+    stays: Stays
+
+    @property
+    def shortened(self) -> str:
+        """That only the end of a long range is shown."""
+        return _("The last 30 days of the range.") if self.window != self.asked.window else ""
+
+    @property
+    def places(self) -> str:
+        """Where it was measured, in a sentence."""
+        return places_words(self.stays, self.window)
+
+    def marks(self) -> list[Mark]:
+        """Where the instrument was moved."""
+        stretch: Any = {"start": self.window.start, "end": self.window.end, "stays": self.stays}
+        return marks_of(instrument=self.instrument, layers=["moves"], **stretch).marks
+
+
+def _kind(name: str) -> Kind:
+    if name not in KINDS:
+        raise Http404
+    return KINDS[name]
+
+
+def shown_samples(request: HttpRequest, serial: str, kind: Kind, panels: Iterable[Panel]) -> Shown:
+    """The quantities of ``panels`` in the range asked for; two queries each, whatever its length."""
+    instrument = instrument_for(request, serial)
+    asked = window_asked(request, instrument)
+    window = asked.window.last(LONGEST)
+    stretch: Any = {"instrument": instrument, "start": window.start, "end": window.end}
+    series = [sample_series(kind=kind, panel=panel, now=asked.now, **stretch) for panel in panels]
+    return Shown(instrument, kind, asked, window, series, stays_of(**stretch))
+
+
 def samples_json(request: HttpRequest, slug: str, serial: str, kind: str) -> HttpResponse:
     """A chart's data for the range asked for, of the kind's ?panel= or its first."""
-    instrument = instrument_for(request, serial)
-    if kind not in KINDS:
-        raise Http404
-    told = KINDS[kind]
+    told = _kind(kind)
     panel = told.panels.get(request.GET.get("panel", next(iter(told.panels))))
     if panel is None:
         raise Http404
-    asked = window_asked(request, instrument)
-    if asked.error:
-        return answer_json({"error": asked.error}, status=400)
-    window = asked.window.last(LONGEST)
-    series = sample_series(
-        instrument=instrument, kind=told, panel=panel, start=window.start, end=window.end, now=asked.now
-    )
-    summary = _summary(series)
-    if window != asked.window:
-        summary = f"{_('The last 30 days of the range.')} {summary}".strip()
+    shown = shown_samples(request, serial, told, [panel])
+    if shown.asked.error:
+        return answer_json({"error": shown.asked.error}, status=400)
+    (series,) = shown.series
     figure = sample_figure(
         series,
-        start=window.start,
-        end=window.end,
-        zone=str(asked.zone),
-        summary=summary,
+        start=shown.window.start,
+        end=shown.window.end,
+        now=shown.asked.now,
+        zone=str(shown.asked.zone),
+        summary=" ".join(
+            filter(None, (shown.shortened, _summary(series), shown.places if series.count else ""))
+        ),
         empty=_("Nothing was recorded in this range."),
         band=_("{} range"),
+        marks=shown.marks(),
     )
     return answer_json(figure)
+
+
+def samples_table(request: HttpRequest, slug: str, serial: str, kind: str) -> HttpResponse:
+    """The charts' values as a table: the same numbers without JavaScript, for the ear and for print."""
+    told = _kind(kind)
+    shown = shown_samples(request, serial, told, told.panels.values())
+    # Its times are told where it was measured, which may be another place than today's.
+    timezone.activate(shown.asked.zone)
+    marks = shown.marks()
+    context: dict[str, Any] = {
+        "organisation": organisation_for(request),
+        "instrument": shown.instrument,
+        "kind": told,
+        "name": kind,
+        "shown": shown,
+        "asked": shown.asked,
+        "window": shown.asked.window,
+        "lines": [(line, series.panel) for series in shown.series for line in series.lines],
+        # The newest is what is asked for first.
+        "rows": [row for row in _rows(shown) if row["measured"]][::-1],
+        "bucket_s": shown.series[0].bucket_s,
+        "marks": marks[::-1],
+    }
+    return render(request, "monitoring/samples_table.html", context)
+
+
+def samples_csv(request: HttpRequest, slug: str, serial: str, kind: str) -> HttpResponseBase:
+    """What the charts show as CSV in the vendor's names and UTC; ?rows=recorded gives every stored row."""
+    told = _kind(kind)
+    recorded = request.GET.get("rows") == "recorded"
+    shown = shown_samples(request, serial, told, [] if recorded else told.panels.values())
+    if shown.asked.error:
+        return refusal(shown.asked)
+    if recorded:
+        window = shown.asked.window
+        lines = recorded_lines(kind, instrument=shown.instrument, window=window)
+        return csv_file(lines, names=[serial, kind, "recorded"], window=window)
+    return csv_file(_shown_lines(kind, shown, list(_rows(shown))), names=[serial, kind], window=shown.window)
+
+
+def _rows(shown: Shown) -> Iterator[dict[str, Any]]:
+    """A row for each bucket, gaps among them, with a cell for each line: (value, lowest, highest, panel)."""
+    first, lines = shown.series[0], [(line, each.panel) for each in shown.series for line in each.lines]
+    parts = [max(each) for each in zip(*(covered(s, shown.asked.now) for s in shown.series), strict=True)]
+    for place, part in enumerate(parts):
+        at = first.start_at + timedelta(seconds=first.bucket_s * place)
+        cells = [(line.values[place], line.lower[place], line.upper[place], panel) for line, panel in lines]
+        yield {
+            "at": at,
+            "cells": cells,
+            "measured": any(cell[0] is not None for cell in cells),
+            "coverage": 100 * part,
+            "site": "; ".join(shown.stays.during(at, at + timedelta(seconds=first.bucket_s))),
+        }
+
+
+# What a column of a file adds to the vendor's name; a plain mean adds nothing.
+_SUFFIXES = {How.MAXIMUM: "Highest", How.MINIMUM: "Lowest"}
+
+
+def _shown_lines(name: str, shown: Shown, rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Coverage is in percent of the interval (R9); a column of a mean with a band has its ends beside it."""
+    named = {column: vendors for vendors, column in SERIES[name].columns.items()}
+    lines = [(line.quantity, each.panel) for each in shown.series for line in each.lines]
+    header = []
+    for quantity, panel in lines:
+        ends = ("", "Lowest", "Highest") if quantity.spread else (_SUFFIXES.get(quantity.how, ""),)
+        unit = f" ({panel.unit})" if panel.unit else ""
+        header += [f"{named[quantity.column]}{end}{unit}" for end in ends]
+    write = line_writer()
+    yield write(["instrument", "startTime", "duration", *header, "coverage", "site"])
+    serial, seconds = shown.instrument.serial, shown.series[0].bucket_s
+    for row in rows:
+        values: list[Any] = []
+        for (quantity, _panel), (value, lower, upper, panel) in zip(lines, row["cells"], strict=True):
+            told = (value, lower, upper) if quantity.spread else (value,)
+            values += ["" if each is None else round(each, panel.places + 1) for each in told]
+        yield write([serial, utc_text(row["at"]), seconds, *values, round(row["coverage"], 1), row["site"]])
 
 
 def _summary(series: SampleSeries) -> str:

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from instruments.models import Instrument
+from instruments.tenancy import organisation_scope
+from monitoring.models import ParticulateSample
 from tests.catalogue import speak
 from tests.conftest import People, make_key
 from tests.e2e.conftest import DESKTOP, PHONE, Visit, until
@@ -206,4 +209,61 @@ def test_a_chart_speaks_the_reader_s_language(
     expect(page.locator(DRAWN).first).to_be_attached(timeout=20_000)
     templates = f"{SEEN}.map((one) => one.hovertemplate)"
     assert "(%{customdata} % belegt)" in page.evaluate(templates)[0]
+    visit.check(page)
+
+
+def test_a_chart_of_samples_is_read_and_taken_away_as_levels_are(
+    crew: People, visit: Visit, now: datetime
+) -> None:
+    made = monitor(
+        crew.organisation,
+        "AQ000001",
+        "Gate Dust",
+        now=now,
+        api_key=make_key(crew.organisation),
+        type=Instrument.Kind.AIR_QUALITY,
+    )
+    with organisation_scope(crew.organisation.pk):
+        ParticulateSample.objects.bulk_create(
+            ParticulateSample(
+                organisation=crew.organisation,
+                instrument=made,
+                start_at=now - timedelta(minutes=minute),
+                duration_s=60,
+                pm2p5_ugm3=8.0,
+                pm10_ugm3=19.0,
+            )
+            for minute in range(1, 400)
+        )
+    page = visit.page(crew.bob)
+    page.goto("/o/harbour/i/AQ000001/?range=6h")
+    chart = page.locator("#particulates-pm-chart")
+    expect(chart.and_(page.locator("[data-state=drawn]"))).to_be_attached(timeout=20_000)
+    chart.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    readout = page.locator("[data-chart-readout=particulates-pm-chart]")
+    expect(readout).to_contain_text(
+        re.compile(r"\d\d:\d\d \(UTC.*PM2\.5 8\.0 µg/m³, PM10 19\.0 µg/m³, 100 % covered")
+    )
+    # What the reader took away is not read to them.
+    page.locator("#particulates-pm-chart .legendtoggle").first.click()
+    until(page, "document.querySelector('#particulates-pm-chart .chart-plot').data[0].visible !== true")
+    chart.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(readout).not_to_contain_text("PM2.5")
+    with page.expect_download() as png:
+        page.locator("[data-chart-png=particulates-pm-chart]").click()
+    assert png.value.suggested_filename == "AQ000001-particulates-pm.png"
+    with page.expect_download() as csv:
+        page.get_by_role("link", name=re.compile(r"^CSV ?: Particulates")).click()
+    assert "pM10 (µg/m³)" in csv.value.path().read_text().splitlines()[0]
+    chart.focus()
+    page.keyboard.press("-")
+    expect(page).to_have_url(re.compile("from="))
+    link = page.get_by_role("link", name=re.compile(r"Link to this view ?: Particulates"))
+    expect(link).to_have_attribute("href", re.compile(r"from=.*#particulates-heading$"))
+    page.get_by_role("link", name=re.compile(r"As a table ?: Particulates of Gate Dust")).click()
+    expect(page.locator(".table-levels tbody tr").first).to_contain_text("µg/m³")
     visit.check(page)

@@ -109,6 +109,8 @@ ROLES: dict[str, Role] = {
     "monitoring:recording-detail": Role.VIEWER,
     "monitoring:recordings": Role.VIEWER,
     "monitoring:samples": Role.VIEWER,
+    "monitoring:samples-csv": Role.VIEWER,
+    "monitoring:samples-table": Role.VIEWER,
     "monitoring:sic-baseline": Role.MEMBER,
     "monitoring:sics": Role.VIEWER,
     "monitoring:spectrogram": Role.VIEWER,

@@ -11,12 +11,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from plotly import graph_objects as go
 
-from instruments.models import Instrument, Organisation
+from instruments.models import Instrument, Organisation, Site
 from instruments.mycirrus.types import Particulates, Ppv
+from instruments.sites import deployment_start
 from instruments.tenancy import organisation_scope
 from monitoring.charts.figures import sample_figure
 from monitoring.charts.ranges import RANGES
-from monitoring.charts.samples import KINDS, How, SampleSeries, sample_series
+from monitoring.charts.sample_kinds import KINDS, How
+from monitoring.charts.samples import SampleSeries, sample_series
 from monitoring.charts.series import MOST_POINTS
 from monitoring.models import (
     InstrumentStatus,
@@ -30,6 +32,7 @@ from monitoring.sync.histories import HISTORIES
 from monitoring.tiles import tile_of
 from monitoring.views.samples import LONGEST
 from tests.conftest import People, make_instrument
+from tests.monitoring.test_levels_view import read
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -253,6 +256,7 @@ def test_every_figure_is_one_that_plotly_takes(
         series,
         start=NOON - span,
         end=NOON,
+        now=NOON,
         zone="Europe/London",
         summary="So it was.",
         empty="Nothing.",
@@ -305,7 +309,7 @@ def test_each_kind_has_its_address(instrument: Instrument, people: People) -> No
     assert long["end"] - long["start"] == 30 * 86_400_000
 
 
-@pytest.mark.parametrize("address", ["noise.json", "status.json", "ppv.json?panel=nothing", "particulates"])
+@pytest.mark.parametrize("address", ["noise.json", "status.json", "ppv.json?panel=nothing"])
 def test_what_is_no_kind_is_not_found(instrument: Instrument, people: People, address: str) -> None:
     assert people.client(people.bob).get(f"{AIR_PAGE}samples/{address}").status_code == 404
 
@@ -333,7 +337,149 @@ def test_an_instrument_has_the_cards_of_what_it_measures(
     make_instrument(people.organisation, type=type_, features=features)
     page = people.client(people.bob).get("/o/harbour/i/QT000001/").content.decode()
     assert {kind for kind in KINDS if f"/samples/{kind}.json" in page} == kinds
-    assert ("There is no table of its values on this page." in page) == bool(kinds)
+    assert ("There is no table of its values on this page." in page) == (type_ == "Noise")
+    for kind in kinds:
+        for part in (
+            f"{kind}/?range=24h",
+            f"{kind}.csv?range=24h",
+            f"{kind}.csv?range=24h&amp;rows=recorded",
+        ):
+            assert f"/samples/{part}" in page
+        for panel in KINDS[kind].panels:
+            for tool in ("png", "readout"):
+                assert f'data-chart-{tool}="{kind}-{panel}-chart"' in page
+
+
+# What can be taken away.
+
+
+HOUR_BEFORE = {"from": f"{NOON - HOUR:%Y-%m-%dT%H:%M:%SZ}", "to": f"{NOON:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+@pytest.fixture
+def moved(instrument: Instrument, people: People) -> Instrument:
+    """Half an hour of dust at the quay, ten minutes of nothing, and twenty of dust at the mill."""
+    rows = pm(*((NOON - HOUR + n * MINUTE, 60, n + 0.25) for n in range(60) if not 30 <= n < 40))
+    recorded(instrument, ParticulateSample, rows)
+    for name, start in (("Quay", 120), ("Mill", 20)):
+        deployment_start(
+            instrument=instrument,
+            site=Site.objects.create(organisation=people.organisation, name=name),
+            start_at=NOON - start * MINUTE,
+            end_at=None,
+            note="",
+            actor=people.mary,
+        )
+    return instrument
+
+
+def test_what_is_shown_comes_as_csv_with_units_coverage_and_site(people: People, moved: Instrument) -> None:
+    answer = people.client(people.bob).get(f"{AIR_PAGE}samples/particulates.csv", HOUR_BEFORE)
+    assert answer.headers["Content-Disposition"] == (
+        'attachment; filename="AQ000001-particulates-20261122T1100Z-20261122T1200Z.csv"'
+    )
+    rows = read(answer)
+    assert list(rows[0]) == [
+        "instrument",
+        "startTime",
+        "duration",
+        *("pM2p5 (µg/m³)", "pM2p5Lowest (µg/m³)", "pM2p5Highest (µg/m³)"),
+        *("pM10 (µg/m³)", "pM10Lowest (µg/m³)", "pM10Highest (µg/m³)"),
+        *("pM1 (µg/m³)", "pM4p25 (µg/m³)"),
+        "coverage",
+        "site",
+    ]
+    assert len(rows) == 60
+    told = [[row[name] for name in ("startTime", "pM10 (µg/m³)", "coverage", "site")] for row in rows]
+    assert told[29] == ["2026-11-22T11:29:00Z", "29.25", "100.0", "Quay"]
+    # A gap is empty and no zero.
+    assert told[30] == ["2026-11-22T11:30:00Z", "", "0.0", "Quay"]
+    assert told[40] == ["2026-11-22T11:40:00Z", "40.25", "100.0", "Mill"]
+    assert rows[29]["pM1 (µg/m³)"] == ""
+
+
+def test_all_panels_of_a_kind_come_in_one_file(people: People) -> None:
+    with organisation_scope(people.organisation.pk):
+        unit = make_instrument(people.organisation, features=["Weather"])
+        values = {"wind_speed_ms": 3.0, "wind_direction_deg": 200.0, "pressure_hpa": 1012.25}
+        recorded(unit, WeatherSample, [(NOON - MINUTE, 60.0, values)])
+    page = "/o/harbour/i/QT000001/samples/weather"
+    row = read(people.client(people.bob).get(f"{page}.csv", HOUR_BEFORE))[-1]
+    told = {name: value for name, value in row.items() if value}
+    assert told == {
+        "instrument": "QT000001",
+        "startTime": "2026-11-22T11:59:00Z",
+        "duration": "60",
+        "windSpeed (m/s)": "3.0",
+        "windSpeedHighest (m/s)": "3.0",
+        "windDirection (°)": "200.0",
+        "pressure (hPa)": "1012.25",
+        "pressureLowest (hPa)": "1012.25",
+        "pressureHighest (hPa)": "1012.25",
+        "coverage": "100.0",
+    }
+
+
+def test_what_was_recorded_comes_row_by_row(people: People, moved: Instrument) -> None:
+    asked = {**HOUR_BEFORE, "rows": "recorded"}
+    rows = read(people.client(people.bob).get(f"{AIR_PAGE}samples/particulates.csv", asked))
+    assert len(rows) == 50
+    assert (rows[0]["pM10"], rows[0]["pM1"], rows[0]["site"]) == ("0.25", "", "Quay")
+
+
+def test_the_table_has_the_chart_s_values(people: People, moved: Instrument) -> None:
+    page = people.client(people.bob).get(f"{AIR_PAGE}samples/particulates/", HOUR_BEFORE).content.decode()
+    assert '29.3<span class="unit">µg/m³</span>' in page
+    assert "µg/m³" in page
+    assert "Measured at Quay, Mill." in page
+    assert "Moved from Quay to Mill" in page
+    assert "<td>Mill</td>" in page
+    # Gaps are left out, and said to be.
+    assert page.count("<tbody>") == 2
+    assert page.count("100 %") == 50
+    empty = people.client(people.bob).get(f"{AIR_PAGE}samples/gases/", HOUR_BEFORE).content.decode()
+    assert "Nothing was recorded in this range" in empty
+
+
+def test_the_chart_carries_moves_and_coverage(people: People, moved: Instrument) -> None:
+    told = people.client(people.bob).get(f"{AIR_PAGE}samples/particulates.json", HOUR_BEFORE).json()
+    assert [mark["label"] for mark in told["marks"]] == ["Moved from Quay to Mill"]
+    assert (told["covered"][29], told["covered"][30], told["bucket"]) == (1.0, 0.0, 60)
+    assert "Measured at Quay, Mill." in told["summary"]
+
+
+@pytest.mark.parametrize("address", ["noise.csv", "noise/", "status.csv"])
+def test_what_is_no_kind_has_no_file(instrument: Instrument, people: People, address: str) -> None:
+    assert people.client(people.bob).get(f"{AIR_PAGE}samples/{address}").status_code == 404
+
+
+def test_a_bad_range_is_refused_in_words(instrument: Instrument, people: People) -> None:
+    bob = people.client(people.bob)
+    assert bob.get(f"{AIR_PAGE}samples/gases.csv?from=soon").status_code == 400
+    assert "cannot be shown" in bob.get(f"{AIR_PAGE}samples/gases/?from=soon").content.decode()
+
+
+def test_files_are_nobody_else_s(instrument: Instrument, people: People) -> None:
+    for part in ("gases.csv", "gases.csv?rows=recorded", "gases/"):
+        assert people.client(people.charlie).get(f"{AIR_PAGE}samples/{part}").status_code == 404
+
+
+@pytest.mark.parametrize("part", ["particulates/", "particulates.csv"])
+def test_a_file_costs_the_same_for_ten_rows_and_a_thousand(
+    instrument: Instrument, people: People, part: str
+) -> None:
+    bob, costs = people.client(people.bob), []
+    for count in (10, 1000):
+        ParticulateSample.objects.all().delete()
+        recorded(
+            instrument, ParticulateSample, pm(*((NOON - (n + 1) * MINUTE, 60, 8.0) for n in range(count)))
+        )
+        with CaptureQueriesContext(connection) as queries:
+            bob.get(
+                f"{AIR_PAGE}samples/{part}", {**HOUR_BEFORE, "from": f"{NOON - 20 * HOUR:%Y-%m-%dT%H:%MZ}"}
+            )
+        costs.append(len(queries))
+    assert costs[0] == costs[1]
 
 
 # The newest reading.

@@ -88,40 +88,55 @@
     if (place) place.textContent = words;
   }
 
-  function wordsAt(data, index, offset) {
-    const line = data.traces[0];
-    const start = line.x0 + index * line.dx;
-    const told = data.traces
-      .filter((trace) => trace.y && isSeen(trace))
-      .map((trace) => `${trace.name} ${trace.y[index] == null ? CirrusTime.say("none") : `${trace.y[index].toFixed(trace.places ?? 1)} ${trace.unit}`}`);
-    if (data.covered) told.push(CirrusTime.say("covered", Math.round(data.covered[index] * 100)));
-    for (const mark of data.marks ?? []) {
-      if (mark.at < start + line.dx && (mark.until ?? mark.at) >= start) told.push(mark.label);
-    }
-    return `${CirrusTime.interval(start, line.dx, offset.shift)} (${offset.name}): ${told.join(", ")}.`;
+  const timeOf = (trace, index) => (trace.x ? trace.x[index] : trace.x0 + index * trace.dx);
+  const lengthOf = (data) => data.traces[0].dx ?? data.bucket * 1000;
+
+  // The point of a line that holds an instant: each has its own times, for a week is laid over another.
+  function placeIn(trace, at, length) {
+    return trace.x ? trace.x.findIndex((x) => x <= at && at < x + length) : Math.round((at - trace.x0) / trace.dx);
   }
 
-  function isSeen(trace) {
-    return document.querySelector(`[data-chart-legend] input[value="${CSS.escape(trace.id ?? "")}"]`)?.checked ?? !trace.hidden;
+  // What is drawn of an instant: where there is a value, and whether the reader has taken the line away.
+  function pointsAt(element, at) {
+    const { data } = charts.get(element);
+    const drawn = element.querySelector(".chart-plot").data;
+    return data.traces
+      .map((trace, curve) => ({ trace, curve, place: trace.y ? placeIn(trace, at, lengthOf(data)) : -1 }))
+      .filter(({ trace, curve }) => trace.y && drawn[curve].visible === true);
+  }
+
+  function wordsAt(element, index) {
+    const { data, offset } = charts.get(element);
+    const [start, length] = [timeOf(data.traces[0], index), lengthOf(data)];
+    const told = pointsAt(element, start).map(({ trace, place }) => {
+      const value = trace.y[place] == null ? CirrusTime.say("none") : `${trace.y[place].toFixed(trace.places ?? 1)} ${trace.unit}`;
+      const part = trace.covered?.[place];
+      return `${trace.name} ${value}${part === undefined ? "" : ` (${CirrusTime.say("covered", Math.round(part * 100))})`}`;
+    });
+    if (data.covered) told.push(CirrusTime.say("covered", Math.round(data.covered[index] * 100)));
+    for (const mark of data.marks ?? []) {
+      if (mark.at < start + length && (mark.until ?? mark.at) >= start) told.push(mark.label);
+    }
+    return `${CirrusTime.interval(start, length, offset.shift)} (${offset.name}): ${told.join(", ")}.`;
   }
 
   function read(element, index) {
-    const { data, offset } = charts.get(element);
+    const { data } = charts.get(element);
     const line = data?.traces[0];
-    if (!line?.y) return;
+    if (!line?.y?.length) return;
     const last = line.y.length - 1;
     const place = Math.min(Math.max(index, 0), last);
     places.set(element, place);
-    tell(element, wordsAt(data, place, offset));
+    tell(element, wordsAt(element, place));
     const plot = element.querySelector(".chart-plot");
-    const points = data.traces.map((trace, curve) => ({ trace, curve })).filter(({ trace }) => trace.y && trace.y[place] != null && isSeen(trace));
-    if (points.length) Plotly.Fx.hover(plot, points.map(({ curve }) => ({ curveNumber: curve, pointNumber: place })), ["xy"]);
+    const points = pointsAt(element, timeOf(line, place)).filter((point) => point.trace.y[point.place] != null);
+    if (points.length) Plotly.Fx.hover(plot, points.map((point) => ({ curveNumber: point.curve, pointNumber: point.place })), ["xy"]);
     else Plotly.Fx.unhover(plot);
   }
 
   function instantOf(element) {
     const line = charts.get(element).data.traces[0];
-    return line.x0 + (places.get(element) ?? line.y.length - 1) * line.dx;
+    return timeOf(line, places.get(element) ?? line.y.length - 1);
   }
 
   // --- The instant that the spectrum is of
@@ -199,9 +214,9 @@
     });
     plot.on("plotly_doubleclick", () => show(charts.get(element).first));
     plot.on("plotly_click", ({ points }) => {
-      const line = charts.get(element).data.traces[0];
+      const { data } = charts.get(element);
       const at = instant(points[0].x);
-      if (element.dataset.chartExplore !== undefined) read(element, Math.round((at - line.x0) / line.dx));
+      if (element.dataset.chartExplore !== undefined) read(element, Math.round((at - timeOf(data.traces[0], 0)) / lengthOf(data)));
       pick(at);
     });
   }
@@ -236,8 +251,9 @@
     if (!data) return;
     const here = addressWith(location.href, CirrusTime.fixed(data.start, data.end));
     for (const place of document.querySelectorAll("[data-chart-here]")) {
-      if (place.href) place.href = here;
-      else place.dataset.copy = here;
+      // A card's own link leads to the card.
+      if (place.href) place.href = here.split("#")[0] + new URL(place.href).hash;
+      else place.dataset.copy = here.split("#")[0] + (place.dataset.chartHere && `#${place.dataset.chartHere}`);
     }
     for (const link of document.querySelectorAll("a[data-chart-move]")) {
       const { start, end } = moved(data, link.dataset.chartMove);

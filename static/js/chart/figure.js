@@ -23,7 +23,7 @@
   // Whole stretches rather than instants.
   const STRETCHES = { suspect: "warn", reviewed: "ink-2", exclusions: "ink-2", event: "ink-2" };
   // Those of which there are few enough to be named where they are.
-  const NAMED = new Set(["suspect", "reviewed", "event", "checks", "moves"]);
+  const NAMED = new Set(["suspect", "reviewed", "event", "checks"]);
   // What changes what the levels mean has a line from top to bottom.
   const LINED = new Set(["calibrations", "moves"]);
   const MOST_LINES = 40;
