@@ -101,7 +101,7 @@ def test_links_and_forms_tell_what_is_shown_by_now(crew: People, visit: Visit, w
     page = opened(visit, crew, f"{WALL}?range=6h", chart="spectrum-chart")
 
     def link() -> str:
-        return page.get_by_role("link", name="Link to this view").get_attribute("href") or ""
+        return page.get_by_role("link", name="Link to this view", exact=True).get_attribute("href") or ""
 
     page.get_by_role("link", name="Third octaves").click()
     until(page, "document.querySelector('[data-chart-here]').href.includes('bands=Third')")
@@ -114,7 +114,7 @@ def test_links_and_forms_tell_what_is_shown_by_now(crew: People, visit: Visit, w
     at = re.search(r"at=[^&]+", link())
     assert at
     assert at[0] in (table or "").replace("%3A", ":")
-    copied = page.locator("button[data-chart-here]").get_attribute("data-copy")
+    copied = page.locator("button[data-chart-here]").first.get_attribute("data-copy")
     assert copied == link()
     for label in ("24h", "Third octaves"):
         opens = page.get_by_role("link", name=label).first.get_attribute("href") or ""
