@@ -8,6 +8,7 @@ import logging.config
 from datetime import UTC, datetime
 from typing import Any
 
+import redis
 import structlog
 from celery import Celery, signals
 from celery.beat import PersistentScheduler
@@ -15,6 +16,8 @@ from celery.beat import PersistentScheduler
 from cirrusweb import settings
 
 log = structlog.get_logger(__name__)
+# Workers that are only behind empty it within minutes.
+QUEUE_FULL = 1_000
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 app = Celery("cirrusweb", fixups=[])
@@ -28,7 +31,9 @@ def _setup_logging(**_: Any) -> None:
 
 
 class Scheduler(PersistentScheduler):
-    """Celery's, but for a clock that is turned back and a disk that is full: either would end its ringing."""
+    """Celery's, but for a clock that is turned back and a disk that is full, which would end its ringing; and for
+    workers that are away for days, for whom Redis would keep each ring.
+    """
 
     _reached = _LONG_AGO
 
@@ -43,6 +48,20 @@ class Scheduler(PersistentScheduler):
             self._heap = None
         self._reached = now
         return float(super().tick(*args, **kwargs))
+
+    def apply_entry(self, entry: Any, producer: Any = None) -> None:
+        """Ring, unless nobody has listened for long: every ring is the same as the ones that lie there."""
+        try:
+            with redis.Redis.from_url(
+                settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=2
+            ) as client:
+                waiting = client.llen(settings.CELERY_TASK_QUEUES[0].name)
+        except redis.RedisError:
+            waiting = 0
+        if waiting > QUEUE_FULL:
+            log.warning("nobody_takes_messages", waiting=waiting)
+            return
+        super().apply_entry(entry, producer=producer)
 
     def sync(self) -> None:
         """Write down when each last rang; where that cannot be written, a restart rings a little early."""

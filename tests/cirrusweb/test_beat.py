@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import time_machine
 from celery import Celery
 
-from cirrusweb.beat import Scheduler, app
+from cirrusweb import embedded_redis
+from cirrusweb import settings as installed
+from cirrusweb.beat import QUEUE_FULL, Scheduler, app
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -82,6 +85,33 @@ def test_an_hour_ahead_rings_once(celery: Celery, tmp_path: Path) -> None:
         clock.move_to(START + HOUR)
         assert beat.ring() == {"short", "long"}
         assert sorted(beat.rung) == ["long", "short"]
+
+
+def test_while_nobody_takes_messages_none_are_added(
+    celery: Celery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Sent(Scheduler):
+        def apply_async(self, entry: Any, *args: Any, **kwargs: Any) -> None:
+            rung.append(entry.name)
+
+    rung: list[str] = []
+    with embedded_redis.running() as address, redis.Redis.from_url(address) as client:
+        monkeypatch.setattr(installed, "REDIS_URL", address)
+        beat = Sent(celery, schedule_filename=str(tmp_path / "schedule"))
+        entry = next(iter(beat.schedule.values()))
+        client.rpush("celery", *["message"] * QUEUE_FULL)
+        beat.apply_entry(entry)
+        assert len(rung) == 1
+        client.rpush("celery", "one more")
+        beat.apply_entry(entry)
+        assert len(rung) == 1
+        client.delete("celery")
+        beat.apply_entry(entry)
+        assert len(rung) == 2
+    # Whether it can be rung at all, Celery itself finds out.
+    monkeypatch.setattr(installed, "REDIS_URL", "redis://127.0.0.1:1/0")
+    Sent(celery, schedule_filename=str(tmp_path / "other")).apply_entry(entry)
+    assert len(rung) == 3
 
 
 def test_a_full_disk_does_not_end_it(celery: Celery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
