@@ -30,6 +30,46 @@ def leases_hold(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+# The smallest number that each may be. What is said of SYNC_TASK_SECONDS and SYNC_LEASE_SECONDS stands above.
+MINIMA: dict[str, float] = {
+    "MYCIRRUS_CONNECT_TIMEOUT": 0.1,
+    "MYCIRRUS_READ_TIMEOUT": 0.1,
+    "POLL_STATUS_SECONDS": 1,
+    "POLL_NOISE_SECONDS": 1,
+    "POLL_SIC_SECONDS": 1,
+    "POLL_CALIBRATIONS_SECONDS": 1,
+    "POLL_INSTRUMENTS_SECONDS": 1,
+    "POLL_OTHER_SECONDS": 1,
+    "HISTORY_DAYS": 1,
+    "SYNC_TURNS_PER_KEY": 1,
+    # 0: history waits.
+    "SYNC_BACKFILLS_AT_ONCE": 0,
+    "SENDS_AT_ONCE": 1,
+    "MEDIA_CACHE_MB": 1,
+    "MEDIA_FETCH_SECONDS": 1,
+    "TIME_HISTORY_DAYS": 1,
+    "TIME_HISTORY_MB": 1,
+    "WEBHOOK_MAX_BYTES": 1_024,
+    # 0: for ever.
+    "DELIVERY_DAYS": 0,
+    "SECURE_HSTS_SECONDS": 0,
+}
+
+
+@register(Tags.compatibility)
+def numbers_hold(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """No number is below what it can mean: nothing would be sent, or everything deleted, without a word."""
+    return [
+        Error(
+            f"{name} is {getattr(settings, name)}: it must be at least {minimum}.",
+            hint=".env.example says what it means, and has its default.",
+            id="cirrusweb.E004",
+        )
+        for name, minimum in MINIMA.items()
+        if not getattr(settings, name) >= minimum
+    ]
+
+
 @register(Tags.security)
 def encryption_keys_parse(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Every key of the ring is a Fernet key. The message never holds one."""

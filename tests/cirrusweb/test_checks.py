@@ -1,9 +1,12 @@
 """System checks: what contradicts itself is said before anything starts, and never with a secret in it."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from django.conf import settings as django_settings
 from django.core import checks as django_checks
 from django.core.management import call_command
 
@@ -77,8 +80,27 @@ def test_address_from_outside(settings: Any, url: str, hosts: list[str], said: l
     assert ids(checks.reachable_from_outside(None)) == said
 
 
+@pytest.mark.parametrize("name", checks.MINIMA)
+def test_numbers_below_what_they_can_mean(settings: Any, name: str) -> None:
+    assert checks.numbers_hold(None) == []
+    setattr(settings, name, -1)
+    (message,) = checks.numbers_hold(None)
+    assert (message.id, message.msg) == (
+        "cirrusweb.E004",
+        f"{name} is -1: it must be at least {checks.MINIMA[name]}.",
+    )
+    setattr(settings, name, float("nan"))
+    assert ids(checks.numbers_hold(None)) == ["cirrusweb.E004"]
+
+
+def test_every_number_has_a_minimum() -> None:
+    text = (Path(django_settings.BASE_DIR) / "cirrusweb" / "settings.py").read_text()
+    numbers = set(re.findall(r'env\.(?:int|float)\("([A-Z_]+)"', text))
+    assert numbers == {*checks.MINIMA, "SYNC_TASK_SECONDS", "SYNC_LEASE_SECONDS"}
+
+
 def test_they_are_registered() -> None:
     everyday = {check.__name__ for check in django_checks.registry.registry.get_checks()}
     deploy = {check.__name__ for check in django_checks.registry.registry.get_checks(True)}
-    assert {"leases_hold", "encryption_keys_parse", "secrets_readable"} <= everyday
+    assert {"leases_hold", "numbers_hold", "encryption_keys_parse", "secrets_readable"} <= everyday
     assert "reachable_from_outside" in deploy - everyday
