@@ -13,6 +13,7 @@ app = Celery("cirrusweb")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(
     [
+        "cirrusweb",
         "monitoring.sync",
         "monitoring.storage",
         "monitoring.alerts",

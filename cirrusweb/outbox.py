@@ -3,8 +3,9 @@
 import email
 import email.policy
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 
 from cirrusweb.htmx import render
+from instruments.models.people import INVITATION_DAYS
 
 SHOWN = 50
+# As long as the link of an invitation opens, which is longer than that for a new password.
+KEPT = timedelta(days=INVITATION_DAYS)
 # Django's file backend writes this line after every message of a file.
 _SEPARATOR = b"-" * 79 + b"\n"
 
@@ -27,6 +31,18 @@ class OutboxMail:
     subject: str
     to: str
     text: str
+
+
+def outbox_expire(*, now: datetime) -> int:
+    """Delete mails whose links have long ended: each file is a key to somebody's account while they last. How many."""
+    count = 0
+    # The folder that is used without a mail server, whether there is one by now or not.
+    for path in (Path(settings.DATA_DIR) / "outbox").glob("*.log"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < (now - KEPT).timestamp():
+                path.unlink()
+                count += 1
+    return count
 
 
 def outbox_is_readable(user: Any) -> bool:

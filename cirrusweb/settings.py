@@ -303,6 +303,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "clean-up": {"task": "cirrusweb.tasks.clean_up", "schedule": 3600.0, "options": {"expires": 3600}},
     "alerts-tick": {"task": "monitoring.alerts.tasks.tick", "schedule": 5.0, "options": {"expires": 5}},
     "alerts-connections": {
         "task": "monitoring.alerts.tasks.connections",
