@@ -18,14 +18,17 @@ class MonitoringConfig(AppConfig):
         from instruments.models import Organisation
         from instruments.signals import api_key_changed
         from monitoring.actions.words import ACTIVITY_WORDS
+        from monitoring.alerts.clock import clock_heard
         from monitoring.alerts.rules import organisation_heard
         from monitoring.events.tags import ACTIVITY_WORDS as TAG_WORDS
         from monitoring.media.fetch import organisation_gone
         from monitoring.standing import standing_triggers_create, standing_triggers_drop
         from monitoring.storage.partitions import after_migrations
+        from monitoring.sync.clock import clock_turned_back
         from monitoring.sync.keys import api_key_heard
         from monitoring.timehistory.requests import ACTIVITY_WORDS as TIME_HISTORY_WORDS
 
+        clock_turned_back.connect(clock_heard, dispatch_uid="monitoring.alerts")
         api_key_changed.connect(api_key_heard, dispatch_uid="monitoring.sync")
         post_save.connect(organisation_heard, sender=Organisation, dispatch_uid="monitoring.rules")
         post_delete.connect(organisation_gone, sender=Organisation, dispatch_uid="monitoring.media")

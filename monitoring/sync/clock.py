@@ -9,7 +9,7 @@ from django.dispatch import Signal
 
 from instruments.models import ApiKey
 from instruments.tenancy import all_organisations
-from monitoring.models import AlertDelivery, InstrumentAction, SyncTarget
+from monitoring.models import AlertDelivery, Digest, InstrumentAction, SyncTarget, TimeHistoryRequest
 
 log = structlog.get_logger(__name__)
 
@@ -44,9 +44,10 @@ def clock_mend(*, now: datetime) -> None:
             done_at=None,
         ).update(**free)
         ApiKey.objects.filter(paused_until__gt=now).update(paused_until=None)
-        AlertDelivery.objects.filter(sent_at=None, failed_at=None, due_at__gt=now).update(**free)
-        AlertDelivery.objects.filter(sent_at=None, failed_at=None, lease_until__gt=longest).update(**free)
+        ahead = Q(due_at__gt=now) | Q(lease_until__gt=longest)
+        for owed in (AlertDelivery, Digest):
+            owed.objects.filter(ahead, sent_at=None, failed_at=None).update(**free)
         # An action asked for in an hour that is yet to come would look fresh for all of it.
-        waiting = InstrumentAction.objects.open().filter(Q(due_at__gt=now) | Q(lease_until__gt=longest))
-        waiting.update(**free)
+        InstrumentAction.objects.open().filter(ahead).update(**free)
+        TimeHistoryRequest.objects.open().filter(ahead).update(**free)
         clock_turned_back.send(sender=None, now=now)

@@ -1,5 +1,6 @@
 """A clock that is turned back: what a clock that ran ahead had put off waits no longer, in every organisation."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,9 +8,26 @@ import redis
 import time_machine
 from django.conf import settings
 
-from instruments.models import ApiKey, Instrument
-from instruments.tenancy import all_organisations
-from monitoring.models import ActionKind, AlertDelivery, InstrumentAction, Outcome, SyncTarget
+from instruments.models import ApiKey, Instrument, Membership
+from instruments.tenancy import all_organisations, organisation_scope
+from monitoring.alerts.digests.turns import digest_wish
+from monitoring.alerts.nagging import incidents_nag
+from monitoring.models import (
+    ActionKind,
+    AlertDelivery,
+    AlertRule,
+    AlertWatch,
+    Digest,
+    DigestWish,
+    EscalationStep,
+    HistoryKind,
+    Incident,
+    IncidentChange,
+    InstrumentAction,
+    Outcome,
+    SyncTarget,
+    TimeHistoryRequest,
+)
 from monitoring.sync.beat import BEAT_KEY
 from monitoring.sync.claims import due_claim, target_release, targets_ensure
 from monitoring.sync.clock import SECOND_LOOK, clock_noted
@@ -75,6 +93,87 @@ def test_what_is_rightly_put_off_stays_put_off(people: People, instrument: Instr
     SyncTarget.objects.update(due_at=now + HOUR, outcome_at=now - HOUR)
     clock_noted(before=now + HOUR, now=now)
     assert SyncTarget.objects.due(now).count() == 0
+
+
+def test_reminders_watches_digests_and_time_histories_wait_no_longer(people: People, ahead: datetime) -> None:
+    wrong = ahead + HOUR
+    with organisation_scope(people.organisation.pk):
+        instrument = Instrument.objects.get()
+        membership = Membership.objects.get(user=people.bob)
+        incident = Incident.objects.get()
+        Incident.objects.update(nag_at=wrong + HOUR)
+        IncidentChange.objects.update(created_at=wrong)
+        EscalationStep.objects.create(membership=membership, after_minutes=10)
+    with organisation_scope(people.other.pk):
+        theirs = Membership.objects.get(user=people.charlie)
+        EscalationStep.objects.create(membership=theirs, after_minutes=5)
+    with organisation_scope(people.organisation.pk):
+        rule = AlertRule.objects.order_by("pk")[0]
+        AlertWatch.objects.create(rule=rule, subject="o", due_at=wrong)
+        wish = digest_wish(
+            membership=membership,
+            rhythm="daily",
+            hour=7,
+            timezone="UTC",
+            organisation=people.organisation,
+            now=ahead + timedelta(days=40),
+        )
+        Digest.objects.create(
+            recipient=people.bob, rhythm="daily", on=wrong.date(), asked_at=wrong, due_at=wrong
+        )
+        TimeHistoryRequest.objects.create(
+            instrument=instrument,
+            kind=HistoryKind.NOISE,
+            start_at=ahead - HOUR,
+            end_at=ahead,
+            step_ms=1_000,
+            token=uuid.uuid4(),
+            requested_at=wrong,
+            fetched_until=ahead - HOUR,
+            due_at=wrong,
+            lease_until=wrong,
+            lease_token=uuid.uuid4(),
+        )
+
+        assert clock_noted(before=wrong, now=ahead)
+
+        incident.refresh_from_db()
+        # Ten minutes from when it was noted, at the latest now.
+        assert incident.nag_at == ahead + timedelta(minutes=10)
+        assert not incident_is_reminded(incident, ahead + timedelta(minutes=9))
+        assert incident_is_reminded(incident, ahead + timedelta(minutes=10))
+        assert set(AlertWatch.objects.values_list("due_at", flat=True)) == {ahead}
+        wish.refresh_from_db()
+        assert ahead < wish.next_at <= ahead + timedelta(days=1)
+        assert Digest.objects.due(ahead).count() == 1
+        assert TimeHistoryRequest.objects.free(ahead).count() == 1
+
+
+def incident_is_reminded(incident: Incident, at: datetime) -> bool:
+    before = incident.escalated
+    incidents_nag(now=at)
+    incident.refresh_from_db()
+    return incident.escalated > before
+
+
+def test_maintenance_and_a_digest_that_is_rightly_planned_stay(
+    people: People, instrument: Instrument
+) -> None:
+    now = datetime.now(UTC)
+    arrive(instrument, check(NIGHT))
+    with organisation_scope(people.organisation.pk):
+        Incident.objects.update(maintenance=True, nag_at=now + HOUR)
+        wish = digest_wish(
+            membership=Membership.objects.get(user=people.bob),
+            rhythm="weekly",
+            hour=7,
+            timezone="Europe/London",
+            organisation=people.organisation,
+            now=now,
+        )
+        clock_noted(before=now + HOUR, now=now)
+        assert Incident.objects.get().nag_at == now + HOUR
+        assert DigestWish.objects.get().next_at == wish.next_at
 
 
 def test_the_tick_notices(ahead: datetime) -> None:
