@@ -153,8 +153,18 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    # What `planned_cursor` runs for the third time in a connection is planned there once. Nothing else is.
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("prepare_threshold", 2)
+    DATABASES["default"]["OPTIONS"] = {
+        # What `planned_cursor` runs for the third time in a connection is planned there once. Nothing else is.
+        "prepare_threshold": 2,
+        # A server that vanishes without a word is given up within a minute, or it would hold for ever the thread that
+        # waits for its answer.
+        "connect_timeout": 10,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Sign-in limits live in this cache. It is in the process, so that people can sign in while Redis is down.
@@ -287,6 +297,7 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
+# Of processes alone, where somebody runs those: a thread ends by the ends of what it waits for.
 CELERY_TASK_TIME_LIMIT = SYNC_TASK_SECONDS
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
