@@ -128,6 +128,7 @@ PAGES: list[tuple[str, str, bool]] = [
     ("outbox", "/outbox/", False),
     ("second-factor", "/accounts/2fa/", False),
     ("not-found", "/o/nowhere/", False),
+    ("not-a-page", "/o/demo/people/invite/", False),
     ("sign-in", "/accounts/login/", False),
     ("reset", "/accounts/password/reset/", False),
 ]
