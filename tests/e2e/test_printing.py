@@ -68,3 +68,22 @@ def test_the_tag_of_an_event_is_printed(crew: People, visit: Visit, now: datetim
     page.emulate_media(media="print")
     expect(facts).to_have_text("CauseRoad trafficCommentA lorry reversing.")
     expect(facts).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("address", "table"), [("i/QT000001/sics/", ".table-checks"), ("checks/calibrations/", ".table-board")]
+)
+def test_values_stand_below_their_headings(
+    crew: People, visit: Visit, now: datetime, address: str, table: str
+) -> None:
+    checks(monitor(crew.organisation, "QT000001", "Harbour Wall", now=now), now=now)
+    page = visit.page(crew.bob)
+    page.goto(f"/o/harbour/{address}")
+    page.emulate_media(media="print")
+    # As wide as A4 is between its margins, which is as narrow as a large phone.
+    page.set_viewport_size({"width": 688, "height": 1000})
+    places = "(cells) => cells.map((cell) => Math.round(cell.getBoundingClientRect().x))"
+    headings = page.locator(f"{table} thead tr").locator("th, td").evaluate_all(places)
+    values = page.locator(f"{table} tbody tr").first.locator("th, td").evaluate_all(places)
+    assert len(headings) > 4
+    assert values == headings
