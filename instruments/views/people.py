@@ -56,7 +56,7 @@ def _members(own: Membership) -> list[Member]:
         Member(
             each,
             None if protected is None else each.user_id in protected,
-            RoleForm(actor_role=role, initial={"role": each.role}, auto_id=f"role-{each.pk}")
+            RoleForm(actor_role=role, initial={"role": each.role}, auto_id=f"%s-{each.pk}")
             if may_grant(role, Role(each.role))
             else None,
         )

@@ -52,6 +52,11 @@ DJANGO_S = {
 OVER = """() => [...document.querySelectorAll(".facts dd")]
   .filter((fact) => fact.scrollWidth > fact.clientWidth + 1)
   .map((fact) => `runs over its column: ${fact.textContent.trim()}`)"""
+# Ids that two things have: a label reaches the first of them only.
+TWICE = """() => {
+  const ids = [...document.querySelectorAll("[id]")].map((one) => one.id);
+  return [...new Set(ids.filter((id, place) => ids.indexOf(id) < place))].map((id) => `twice on the page: #${id}`);
+}"""
 
 # The organisation's own, by URL name; the rest of the arguments beside the slug.
 PAGES: list[tuple[str, dict[str, Any]]] = [
@@ -231,7 +236,7 @@ def faults(page: Page, address: str, allowing: Any = None) -> list[str]:
     )
     if wide > width:
         found.append(f"scrolls sideways: {wide} px of {width}")
-    found += page.evaluate(OVER)
+    found += page.evaluate(OVER) + page.evaluate(TWICE)
     found += [f"refused: {what}" for what in page.evaluate("window.__refused")]
     return [f"{address}: {one}" for one in found]
 
