@@ -289,15 +289,20 @@ def comparison_figure(
     *,
     start: datetime,
     end: datetime,
+    bucket_s: int | None,
     zone: str,
     summary: str,
     empty: str,
 ) -> dict[str, Any]:
-    """The JSON document of several lines on one axis: (name, ms since 1970, levels in dB, coverage 0 to 1)."""
+    """The JSON document of several lines on one axis: (name, ms since 1970, levels in dB, coverage 0 to 1).
+
+    Each point stands for ``bucket_s`` seconds; None without a line.
+    """
     return {
         "zone": zone,
         "start": _milliseconds(start),
         "end": _milliseconds(end),
+        "bucket": bucket_s,
         "unit": "dB",
         "traces": [
             {

@@ -1,11 +1,13 @@
 """Instruments side by side, and one instrument now against before, at an address that can be sent to a colleague."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
@@ -15,9 +17,12 @@ from django.utils.translation import gettext_lazy
 from cirrusweb.htmx import render
 from instruments.access import organisation_for, place_activate
 from instruments.models import Instrument
+from instruments.sites import stays_of
 from monitoring.charts.comparison import BEFORE, MOST, Compared, compared_instruments, compared_periods
 from monitoring.charts.figures import comparison_figure, covered
+from monitoring.export import utc_text
 from monitoring.models import InstrumentStatus
+from monitoring.views.files import csv_file, line_writer, refusal
 from monitoring.views.levels import answer_json
 from monitoring.views.windows import Asked, window_asked
 
@@ -132,6 +137,7 @@ def compare_page(request: HttpRequest, slug: str) -> HttpResponse:
         "totals": _totals(comparison),
         "value_words": VALUES[comparison.value],
         "source": f"{reverse('monitoring:compare-json', args=[slug])}?{comparison.query()}",
+        "csv": f"{reverse('monitoring:compare-csv', args=[slug])}?{comparison.query()}&",
         "most": MOST,
     }
     return render(request, "monitoring/compare.html", context, fragment="compare-totals")
@@ -161,6 +167,7 @@ def compare_json(request: HttpRequest, slug: str) -> HttpResponse:
         ],
         start=window.start,
         end=window.end,
+        bucket_s=lines[0].series.bucket_s if lines else None,
         zone=str(comparison.asked.zone),
         summary=_summary(comparison, lines),
         empty=_("No levels were measured in this range.")
@@ -168,6 +175,35 @@ def compare_json(request: HttpRequest, slug: str) -> HttpResponse:
         else _("Choose an instrument to begin with."),
     )
     return answer_json(figure)
+
+
+def compare_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """Every line as CSV in the vendor's names and UTC, one below the other, each at the time it was measured at."""
+    comparison = comparison_asked(request)
+    if comparison.asked.error:
+        return refusal(comparison.asked)
+    rows = [row for line in comparison.lines() for row in _rows(line, comparison.asked.now)]
+    write = line_writer()
+    head = write(["instrument", "startTime", "duration", *VALUES, "coverage", "site"])
+    names = ["compare", *(each.serial for each in comparison.chosen)]
+    return csv_file([head, *map(write, rows)], names=names, window=comparison.asked.window)
+
+
+def _rows(line: Compared, now: datetime) -> Iterator[list[Any]]:
+    """A row for each point of a line; coverage is in percent of it (R9). One query."""
+    series, window = line.series, line.window
+    stays = stays_of(instrument=line.instrument, start=window.start, end=window.end)
+    for place, part in enumerate(covered(series, now)):
+        at = series.start_at + timedelta(seconds=series.bucket_s * place)
+        levels = [getattr(series, value)[place] for value in VALUES]
+        yield [
+            line.instrument.serial,
+            utc_text(at),
+            series.bucket_s,
+            *("" if level is None else round(level, 2) for level in levels),
+            round(100 * part, 1),
+            "; ".join(stays.during(at, at + timedelta(seconds=series.bucket_s))),
+        ]
 
 
 def _summary(comparison: Comparison, lines: list[Compared]) -> str:

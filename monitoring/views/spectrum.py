@@ -1,11 +1,12 @@
 """An instrument's spectrum at an instant and its spectrogram over a stretch of time: a page and the charts' data."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
@@ -13,14 +14,17 @@ from django.utils.translation import gettext_lazy
 
 from cirrusweb.htmx import render
 from instruments.access import instrument_for, organisation_for
-from instruments.sites import zone_of
+from instruments.models import Instrument
+from instruments.sites import Stays, stays_of, zone_of
 from monitoring.acoustics.bands import band_label
-from monitoring.charts.ranges import BadWindow, instant
+from monitoring.charts.ranges import BadWindow, Window, instant
 from monitoring.charts.spectra import LONGEST, Bands, Spectrogram, Spectrum, spectrogram, spectrum_at
 from monitoring.charts.spectrum_figures import spectrogram_figure, spectrum_figure
+from monitoring.export import utc_text
 from monitoring.templatetags.levels import period
-from monitoring.views.levels import answer_json
-from monitoring.views.windows import fault_words, window_asked
+from monitoring.views.files import csv_file, line_writer, refusal
+from monitoring.views.levels import answer_json, places_words
+from monitoring.views.windows import Asked, fault_words, window_asked
 
 BAND_WORDS = (
     (Bands.OCTAVE.value, gettext_lazy("Octaves")),
@@ -87,27 +91,117 @@ def spectrum_json(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
     return answer_json(figure)
 
 
-def spectrogram_json(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
-    """The heat map of the stretch asked for, in ?bands=."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The columns that are drawn, tabled or written: the same numbers in each."""
+
+    instrument: Instrument
+    asked: Asked
+    bands: str
+    # What is asked for, or its end.
+    window: Window
+    columns: Spectrogram
+
+    @property
+    def summary(self) -> str:
+        """What the columns are."""
+        return _spectrogram_words(self.columns, shortened=self.window != self.asked.window)
+
+    def stays(self) -> Stays:
+        """Where the instrument stood."""
+        return stays_of(instrument=self.instrument, start=self.window.start, end=self.window.end)
+
+    def rows(self) -> Iterator[tuple[datetime, list[float | None]]]:
+        """The time and the levels of each column, gaps among them."""
+        columns = self.columns
+        for place, levels in enumerate(zip(*columns.levels, strict=True)):
+            yield columns.start_at + timedelta(seconds=columns.bucket_s * place), list(levels)
+
+
+def shown_spectrogram(request: HttpRequest, serial: str) -> Shown:
+    """The band levels of the stretch asked for, in ?bands=."""
     instrument = instrument_for(request, serial)
-    asked = window_asked(request, instrument)
-    if asked.error:
-        return answer_json({"error": asked.error}, status=400)
+    asked = window_asked(request, instrument, keep=("bands",))
     bands = instant_asked(request, asked.zone).bands
     window = asked.window.last(LONGEST)
     columns = spectrogram(
         instrument=instrument, bands=bands, start=window.start, end=window.end, now=asked.now
     )
+    return Shown(instrument, asked, bands, window, columns)
+
+
+def spectrogram_json(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
+    """The heat map of the stretch asked for, in ?bands=."""
+    shown = shown_spectrogram(request, serial)
+    if shown.asked.error:
+        return answer_json({"error": shown.asked.error}, status=400)
     figure = spectrogram_figure(
-        columns,
+        shown.columns,
         name=_("Leq per band"),
-        start=window.start,
-        end=window.end,
-        zone=str(asked.zone),
-        summary=_spectrogram_words(columns, shortened=window != asked.window),
+        start=shown.window.start,
+        end=shown.window.end,
+        zone=str(shown.asked.zone),
+        summary=shown.summary,
         empty=_("No spectra were recorded in this range."),
     )
     return answer_json(figure)
+
+
+def spectrogram_table(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
+    """The heat map's values as a table, newest first: for the ear, for print, and without JavaScript."""
+    shown = shown_spectrogram(request, serial)
+    timezone.activate(shown.asked.zone)
+    context = {
+        "organisation": organisation_for(request),
+        "instrument": shown.instrument,
+        "asked": shown.asked,
+        "window": shown.asked.window,
+        "shown": shown,
+        "bands": [band_label(hz) for hz in shown.columns.bands],
+        "rows": [row for row in shown.rows() if any(level is not None for level in row[1])][::-1],
+        "places": places_words(shown.stays(), shown.window),
+    }
+    return render(request, "monitoring/spectrogram.html", context)
+
+
+def spectrogram_csv(request: HttpRequest, slug: str, serial: str) -> HttpResponseBase:
+    """The heat map's values as CSV: a row for each column, gaps among them, in UTC."""
+    shown = shown_spectrogram(request, serial)
+    if shown.asked.error:
+        return refusal(shown.asked)
+    seconds, stays = shown.columns.bucket_s, shown.stays()
+    rows = (
+        [serial, utc_text(at), seconds, *levels, "; ".join(stays.during(at, at + timedelta(seconds=seconds)))]
+        for at, levels in shown.rows()
+    )
+    names = [serial, "spectrogram", shown.bands]
+    return csv_file(_lines(shown.columns.bands, rows), names=names, window=shown.window)
+
+
+def spectrum_csv(request: HttpRequest, slug: str, serial: str) -> HttpResponseBase:
+    """The spectrum of ?at= as CSV: one row, in UTC."""
+    instrument = instrument_for(request, serial)
+    zone = zone_of(instrument, timezone.now())
+    asked = instant_asked(request, zone)
+    if asked.error:
+        return HttpResponse(asked.error, status=400, content_type="text/plain; charset=utf-8")
+    found = spectrum_at(instrument=instrument, bands=asked.bands, at=asked.at)
+    at = found.at if found else asked.at or timezone.now()
+    window = Window(at, at + timedelta(seconds=found.duration_s if found else 0))
+    rows = []
+    if found:
+        site = "; ".join(stays_of(instrument=instrument, start=at, end=window.end).during(at, window.end))
+        rows = [[serial, utc_text(at), found.duration_s, *found.levels.values(), site]]
+    lines = _lines(found.levels if found else (), rows)
+    return csv_file(lines, names=[serial, "spectrum", asked.bands], window=window)
+
+
+def _lines(bands: Iterable[float], rows: Iterable[list[Any]]) -> list[str]:
+    """Levels by band, in dB to the hundredth; what was not recorded is empty, never zero."""
+    write = line_writer()
+    head = ["instrument", "startTime", "duration", *(f"{band_label(hz)} (dB)" for hz in bands), "site"]
+    cells = ([round(cell, 2) if isinstance(cell, float) else cell for cell in row] for row in rows)
+    return [write(head), *map(write, cells)]
 
 
 def _spectrogram_words(columns: Spectrogram, *, shortened: bool) -> str:

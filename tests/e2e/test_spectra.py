@@ -109,7 +109,7 @@ def test_links_and_forms_tell_what_is_shown_by_now(crew: People, visit: Visit, w
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
     until(page, "document.querySelector('[data-chart-here]').href.includes('at=')")
-    table = page.locator("#spectrum-chart + p a").get_attribute("href")
+    table = page.locator("#spectrum-chart + p a").first.get_attribute("href")
     assert "bands=Third" in (table or "")
     at = re.search(r"at=[^&]+", link())
     assert at
@@ -131,6 +131,39 @@ def test_links_and_forms_tell_what_is_shown_by_now(crew: People, visit: Visit, w
     assert "range=1h" in page.url
     assert "from=" not in page.url
     assert page.url.count("bands=") == page.url.count("at=") == 1
+
+
+def test_a_comparison_is_read_by_key_and_taken_away(crew: People, visit: Visit, wall: object) -> None:
+    page = opened(visit, crew, "/o/harbour/compare/?i=QT000001&range=1h&before=1d", chart="compare-chart")
+    page.locator("#compare-chart").focus()
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    readout = page.locator("[data-chart-readout=compare-chart]")
+    # Both lines, each with how much of its time was measured.
+    expect(readout).to_contain_text(
+        re.compile(r"\d\d:\d\d \(UTC.*: .* dB \(100 % covered\), .*\d{4} (no value|\d+\.\d dB)")
+    )
+    page.get_by_role("link", name="6h", exact=True).click()
+    until(page, f"{data('compare-chart')}?.end - {data('compare-chart')}?.start === 21600000")
+    with page.expect_download() as csv:
+        page.get_by_role("link", name="CSV", exact=True).click()
+    assert len(csv.value.path().read_text().splitlines()) in (721, 723)
+
+
+def test_a_spectrum_s_file_and_picture_are_of_what_is_shown(crew: People, visit: Visit, wall: object) -> None:
+    page = opened(visit, crew, f"{WALL}?range=1h", chart="spectrum-chart")
+    page.get_by_role("link", name="Third octaves").click()
+    until(page, f"{data('spectrum-chart')}?.traces[0].bands[0] === '25 Hz'")
+    with page.expect_download() as csv:
+        page.get_by_role("link", name=re.compile("CSV ?: Spectrum of")).click()
+    assert "25 Hz (dB)" in csv.value.path().read_text()
+    with page.expect_download() as png:
+        page.locator("[data-chart-png=spectrum-chart]").click()
+    assert png.value.path().read_bytes()[:4] == b"\x89PNG"
+    page.get_by_role("link", name=re.compile("As a table ?: Spectrogram of")).click()
+    expect(page.locator(".table-levels thead")).to_contain_text("25 Hz")
+    visit.check(page)
 
 
 def test_a_search_beside_a_comparison_keeps_the_range(crew: People, visit: Visit, wall: object) -> None:

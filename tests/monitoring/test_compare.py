@@ -8,13 +8,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from instruments.models import Instrument
+from instruments.models import Deployment, Instrument, Site
 from instruments.tenancy import organisation_scope
 from monitoring.charts.comparison import compared_periods, local_shift
 from monitoring.charts.ranges import Window
 from monitoring.models import NoiseMeasurement
 from monitoring.sync.rollups import noise_rollups_refresh
 from tests.conftest import People, make_instrument
+from tests.monitoring.test_levels_view import read
 
 LONDON = ZoneInfo("Europe/London")
 NOON = datetime(2026, 6, 22, 12, tzinfo=UTC)
@@ -141,6 +142,43 @@ def test_the_page_costs_the_same_whatever_the_fleet(people: People, units: list[
     for number in range(100, 160):
         make_instrument(people.organisation, f"QT000{number}")
     assert cost() == before
+
+
+def test_what_is_compared_comes_as_csv_each_line_at_its_own_time(
+    people: People, units: list[Instrument]
+) -> None:
+    site = Site.objects.create(organisation=people.organisation, name="Quay")
+    Deployment.objects.create(
+        organisation=people.organisation, instrument=units[2], site=site, start_at=NOON - timedelta(hours=1)
+    )
+    bob = people.client(people.bob)
+    answer = bob.get("/o/harbour/compare.csv", {**RANGE, "i": ["QT000002", "QT000000"]})
+    assert answer.headers["Content-Disposition"] == (
+        'attachment; filename="compare-QT000002-QT000000-20260622T0000Z-20260623T0000Z.csv"'
+    )
+    rows = read(answer)
+    assert len(rows) == 2 * 1440
+    assert [row for row in rows if row["LAeq"]] == [
+        {
+            "instrument": serial,
+            "startTime": "2026-06-22T12:00:00Z",
+            "duration": "60",
+            "LAeq": level,
+            "LAFMax": "",
+            "LCPeak": "",
+            "coverage": "100.0",
+            "site": name,
+        }
+        for serial, level, name in (("QT000002", "52.0", "Quay"), ("QT000000", "50.0", ""))
+    ]
+    loud(units[0], NOON - timedelta(days=7), 70.0)
+    week = read(bob.get("/o/harbour/compare.csv", {**RANGE, "i": "QT000000", "before": "7d"}))
+    assert [(row["startTime"], row["LAeq"]) for row in week if row["LAeq"]] == [
+        ("2026-06-22T12:00:00Z", "50.0"),
+        ("2026-06-15T12:00:00Z", "70.0"),
+    ]
+    assert bob.get("/o/harbour/compare.csv", {"from": "soon"}).status_code == 400
+    assert people.client(people.charlie).get("/o/harbour/compare.csv").status_code == 404
 
 
 def test_outsiders_get_404(people: People, units: list[Instrument]) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from plotly import graph_objects as go
 
-from instruments.models import Instrument
+from instruments.models import Deployment, Instrument, Site
 from instruments.tenancy import organisation_scope
 from monitoring.acoustics.bands import band_hz, band_label, band_levels
 from monitoring.acoustics.levels import energy_mean
@@ -14,6 +14,7 @@ from monitoring.charts.spectra import MOST_COLUMNS, spectrogram, spectrum_at
 from monitoring.charts.spectrum_figures import spectrogram_figure, spectrum_figure
 from monitoring.models import FrequencyMeasurement, NoiseMeasurement
 from tests.conftest import People, make_instrument
+from tests.monitoring.test_levels_view import read
 
 NOON = datetime(2026, 6, 22, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -144,9 +145,61 @@ def test_what_is_no_time_is_refused_in_words(people: People, unit: Instrument, p
     assert "Write both like" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("path", ["spectrum/", "spectrum.json", "spectrogram.json"])
+@pytest.mark.parametrize(
+    "path",
+    ["spectrum/", "spectrum.json", "spectrogram.json", "spectrum.csv", "spectrogram.csv", "spectrogram/"],
+)
 def test_outsiders_get_404(people: People, unit: Instrument, path: str) -> None:
     assert people.client(people.charlie).get(PAGE + path).status_code == 404
     theirs = people.client(people.charlie).get(f"/o/quarry/i/QT000001/{path}")
     assert theirs.status_code == 200
-    assert b"31.5" not in theirs.content
+    assert b"31.5" not in theirs.getvalue()
+
+
+def test_a_spectrum_comes_as_csv(people: People, unit: Instrument) -> None:
+    bob = people.client(people.bob)
+    answer = bob.get(f"{PAGE}spectrum.csv", {"at": "2026-06-22T11:55:30Z", "bands": "Octave"})
+    assert (
+        'filename="QT000001-spectrum-Octave-20260622T1155Z-20260622T1156Z.csv"'
+        in (answer.headers["Content-Disposition"])
+    )
+    assert read(answer) == [
+        {
+            "instrument": "QT000001",
+            "startTime": "2026-06-22T11:55:00Z",
+            "duration": "60.0",
+            "31.5 Hz (dB)": "55.0",
+            "1 kHz (dB)": "45.0",
+            "8 kHz (dB)": "20.0",
+            "site": "",
+        }
+    ]
+    assert read(bob.get(f"{PAGE}spectrum.csv", {"bands": "Third"})) == []
+    assert bob.get(f"{PAGE}spectrum.csv?at=soon").status_code == 400
+
+
+def test_a_spectrogram_comes_as_csv_and_as_a_table_with_its_gaps(people: People, unit: Instrument) -> None:
+    bob = people.client(people.bob)
+    site = Site.objects.create(organisation=people.organisation, name="Quay")
+    Deployment.objects.create(
+        organisation=people.organisation, instrument=unit, site=site, start_at=NOON - 30 * MINUTE
+    )
+    asked = {"from": "2026-06-22T10:00:00Z", "to": "2026-06-22T12:00:00Z"}
+    answer = bob.get(f"{PAGE}spectrogram.csv", asked)
+    assert (
+        "QT000001-spectrogram-Octave-20260622T1000Z-20260622T1200Z.csv"
+        in (answer.headers["Content-Disposition"])
+    )
+    rows = read(answer)
+    assert len(rows) == 120
+    assert (rows[0]["1 kHz (dB)"], rows[0]["site"]) == ("41.0", "")
+    # A gap is empty and no zero.
+    assert (rows[55]["startTime"], rows[55]["1 kHz (dB)"]) == ("2026-06-22T10:55:00Z", "")
+    assert rows[119]["site"] == "Quay"
+    assert bob.get(f"{PAGE}spectrogram.csv?from=soon").status_code == 400
+    page = bob.get(f"{PAGE}spectrogram/", asked).content.decode()
+    assert page.count("<tr><th") == 1 + 110
+    for words in ("31.5 Hz", "8 kHz", "dB", "Measured at Quay."):
+        assert words in page
+    empty = bob.get(f"{PAGE}spectrogram/", {**asked, "bands": "Third"}).content.decode()
+    assert "No spectra were recorded in this range" in empty

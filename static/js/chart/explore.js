@@ -149,18 +149,18 @@
     follow();
   }
 
-  // Another part of a chart's address, and of its table's.
+  // Another part of a chart's address, and of its table's and its file's.
   function ask(element, name, value) {
     const query = new URLSearchParams(element.dataset.query);
     if ((query.get(name) ?? "") === value) return;
-    const table = element.nextElementSibling?.querySelector("a[data-chart-link]");
-    const address = new URL(table?.href ?? location.href);
-    for (const part of [query, address.searchParams]) {
+    const links = [...(element.nextElementSibling?.querySelectorAll("a[data-chart-link]") ?? [])];
+    const addresses = links.map((link) => new URL(link.href));
+    for (const part of [query, ...addresses.map((address) => address.searchParams)]) {
       if (value) part.set(name, value);
       else part.delete(name);
     }
     element.dataset.query = query.toString();
-    if (table) table.href = address.href;
+    links.forEach((link, place) => (link.href = addresses[place].href));
     load(element);
   }
 
@@ -327,10 +327,12 @@
     if (!chart?.data) return;
     const plot = element.querySelector(".chart-plot");
     const colours = CirrusFigure.palette();
-    const stretch = CirrusTime.interval(chart.data.start, chart.data.end - chart.data.start, chart.offset.shift);
+    const { start, end, zone, summary } = chart.data;
+    // What is of an instant says in its summary of which.
+    const told = start ? `${CirrusTime.interval(start, end - start, chart.offset.shift)}, ${zone} (${chart.offset.name})` : CirrusFigure.plain(summary);
     const title = CirrusFigure.plain(element.dataset.title ?? element.dataset.label);
     // A title of its own for the time: Plotly styles small print inside a text, and the page's policy refuses that.
-    const subtitle = { text: `${stretch}, ${chart.data.zone} (${chart.offset.name})`, font: { size: 13, color: colours["chart-axis"] } };
+    const subtitle = { text: told, font: { size: 13, color: colours["chart-axis"] } };
     const layout = {
       ...plot.layout,
       title: { text: title, subtitle, x: 0.02, font: { size: 18, color: colours.ink } },
