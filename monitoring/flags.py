@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import connection
 from django.db.models import Count, Max
 from django.utils.translation import gettext_lazy as _
 
 from instruments.models import Instrument
+from instruments.statements import planned_cursor
 from monitoring.models import ImpossibleRow
 from monitoring.possible import impossible_of
 
@@ -22,6 +24,12 @@ TABLE_WORDS = {
 }
 
 
+_CLEARING = f"""
+    DELETE FROM "{ImpossibleRow._meta.db_table}"
+    WHERE "organisation_id" = %s AND "instrument_id" = %s AND "table" = %s AND "start_at" BETWEEN %s AND %s
+"""  # noqa: S608
+
+
 def impossible_note(
     *,
     instrument: Instrument,
@@ -30,11 +38,10 @@ def impossible_note(
     columns: Mapping[str, Sequence[float | None]],
 ) -> None:
     """Bring the flags of these rows up to date, in the transaction that stored them: what was corrected has none."""
-    known = ImpossibleRow.objects.filter(
-        instrument=instrument, table=table, start_at__gte=min(starts), start_at__lte=max(starts)
-    )
-    # Nothing hangs on a flag, and this is asked at every answer of MyCirrus: without Django's look for what might.
-    known._raw_delete(known.db)
+    instants = [connection.ops.adapt_datetimefield_value(at) for at in (min(starts), max(starts))]
+    # By hand: it is asked at every answer of MyCirrus, and hardly ever finds any.
+    with planned_cursor() as cursor:
+        cursor.execute(_CLEARING, [instrument.organisation_id, instrument.pk, table, *instants])
     found = impossible_of(table, columns)
     if found:
         # A row given twice counts as its last.

@@ -84,6 +84,10 @@ def series_write(model: type[SeriesRow], columns: Mapping[str, Sequence[Any]]) -
     last = dict(zip(told[begin], range(len(rows)), strict=True))
     # What is read again is nearly always as it was, and reading costs a fraction of writing.
     known = {row[begin]: row for row in database.stored(model, names, series, min(last), max(last))}
+    if not known and len(last) == len(rows):
+        # History that is read for the first time: nothing has to be picked out.
+        database.insert(model, names, rows)
+        return list(starts)
     changed = [place for start, place in last.items() if known.get(start) != rows[place]]
     if fresh := [rows[place] for place in changed if rows[place][begin] not in known]:
         database.insert(model, names, fresh)
