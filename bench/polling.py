@@ -15,8 +15,8 @@ from monitoring.models import InstrumentStatus, Resource, SyncTarget
 from tests.simulated import SimulatedMyCirrus
 
 LATENCY = 0.1
-# What a worker of `make run` does at once, and a bigger one.
-CONCURRENCY = (4, 16)
+# A small worker, the one of docker-compose.yml, and a bigger one.
+CONCURRENCY = (4, 8, 16)
 
 
 def measure(*, quick: bool) -> list[Row]:
