@@ -218,6 +218,10 @@ ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http" if INSECURE_HTTP else "https"
 MFA_ADAPTER = "instruments.second_factor.MFAAdapter"
+MFA_FORMS = {
+    "authenticate": "instruments.second_factor_forms.AuthenticateForm",
+    "reauthenticate": "instruments.second_factor_forms.ReauthenticateForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Cirrusweb"
 # The code before and the one after open as well (RFC 6238, 5.2): a phone's clock is off, and typing takes its time.

@@ -101,6 +101,21 @@ def test_wrong_ring_raises_and_is_told(people: People, settings: Any) -> None:
     assert (finding.level, finding.message) == ("fail", "2 of 2 cannot be decrypted.")
 
 
+def test_a_factor_of_a_lost_ring_is_said_plainly_at_sign_in(people: People, settings: Any) -> None:
+    TOTP.activate(people.bob, SECRET)
+    settings.FIELD_ENCRYPTION_KEYS = [NEW]
+    browser = Client()
+    sign_in(browser)
+    answer = browser.post(reverse("mfa_authenticate"), {"code": code_for(SECRET)})
+    assert "Ask the operator of this installation to remove it" in answer.content.decode()
+    assert not is_in(browser)
+    # Removed, the password is enough to set up another.
+    Authenticator.objects.filter(user=people.bob).delete()
+    browser = Client()
+    sign_in(browser)
+    assert is_in(browser)
+
+
 def test_codes_taken_over_from_elsewhere_are_rotated_each(people: People, settings: Any) -> None:
     adapter = get_adapter()
     TOTP.activate(people.bob, SECRET)
