@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce, Lower, Trim
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from instruments.models import Instrument
@@ -139,6 +140,12 @@ class BoardRow:
         days = [each.days_left for each in self.frequencies if each.days_left is not None]
         last_at = self.standing.sic_at
         return last_at + timedelta(days=min(days)) if days and last_at is not None else None
+
+    @property
+    def limit_days(self) -> int | None:
+        """In how many days that is, by the calendar; 0 where it has come."""
+        limit_at = self.limit_at
+        return None if limit_at is None else max((timezone.localdate(limit_at) - self.time.today).days, 0)
 
 
 def board(kind: str, *, tolerances: Tolerances, time: BoardTime) -> QuerySet[Any, Any]:

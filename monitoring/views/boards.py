@@ -157,7 +157,7 @@ def _table(asked: _Asked, rows: list[BoardRow]) -> Iterator[list[Any]]:
                 for name in names
                 for what in ("level_db", "baseline_db", "difference_db", "trend_db_per_30_days")
             ),
-            *("limit_at", "last_failed_at"),
+            *("limit_at", "limit_days", "last_failed_at"),
         ]
     for row in rows:
         yield [*_about(row), *(_calibration(row) if asked.kind == "calibrations" else _sic(row))]
@@ -191,6 +191,7 @@ def _sic(row: BoardRow) -> list[Any]:
         round(row.tolerances.sic_db, 2),
         *levels,
         row.limit_at,
+        row.limit_days,
         standing.sic_failed_at,
     ]
 

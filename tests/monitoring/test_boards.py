@@ -197,7 +197,13 @@ def test_limit_is_where_the_line_leaves_the_tolerance(people: People) -> None:
         assert each.per_month_db == pytest.approx(-0.6)
         assert each.days_left == pytest.approx(13)
         assert row.limit_at == NOW - timedelta(hours=8) + timedelta(days=13)
+        assert row.limit_days == (row.limit_at.date() - NOW.date()).days
         assert [one.days_left for one in row.frequencies if one.name != "1 kHz"] == [None, None]
+    text = people.client(people.bob).get("/o/harbour/checks/sics/").content.decode()
+    assert f"{row.limit_days} days" in text
+    answer = people.client(people.bob).get("/o/harbour/checks/sics.csv")
+    (told,) = csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode()))  # type: ignore[attr-defined]
+    assert told["limit_days"] == str(row.limit_days)
 
 
 def test_baseline_begins_anew_with_a_calibration_and_can_be_set(people: People) -> None:
