@@ -7,14 +7,18 @@ import zoneinfo
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from datetime import datetime
+from operator import itemgetter
+from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from instruments.activity import activity_note
+from instruments.joined import Listed
 from instruments.models import Deployment, Instrument, Organisation, Site, User
+from instruments.tenancy import active_organisation_id
 
 
 def zone_of(instrument: Instrument, at: datetime) -> zoneinfo.ZoneInfo:
@@ -35,37 +39,57 @@ def deployment_of(instrument: Instrument, at: datetime) -> Deployment | None:
     return Deployment.objects.at(at).filter(instrument=instrument).select_related("site").first()
 
 
+class Stay(NamedTuple):
+    """From when to when an instrument stood at a site; without an end it stands there still."""
+
+    start_at: datetime
+    end_at: datetime | None
+    site: str
+
+
 class Stays:
     """Where an instrument stood, by time, to be asked for each of very many rows."""
 
-    def __init__(self, deployments: Iterable[Deployment]) -> None:
-        self.deployments = sorted(deployments, key=lambda each: each.start_at)
-        self._starts = [each.start_at for each in self.deployments]
+    def __init__(self, stays: Iterable[Stay]) -> None:
+        self.all = sorted(stays, key=itemgetter(0))
+        self._starts = [each.start_at for each in self.all]
 
     def at(self, at: datetime) -> str:
         """The name of the site; empty where none is known."""
         place = bisect_right(self._starts, at) - 1
-        return self.deployments[place].site.name if place >= 0 and self.deployments[place].stands(at) else ""
+        stay = self.all[place] if place >= 0 else None
+        return stay.site if stay is not None and (stay.end_at is None or stay.end_at > at) else ""
 
     def during(self, start: datetime, end: datetime) -> list[str]:
         """The names of the sites of any part of [start, end), in the order of time."""
-        some = self.deployments[
-            max(bisect_right(self._starts, start) - 1, 0) : bisect_left(self._starts, end)
-        ]
-        return list(
-            dict.fromkeys(each.site.name for each in some if each.end_at is None or each.end_at > start)
-        )
+        some = self.all[max(bisect_right(self._starts, start) - 1, 0) : bisect_left(self._starts, end)]
+        return list(dict.fromkeys(each.site for each in some if each.end_at is None or each.end_at > start))
+
+
+# By hand: every chart asks this, and the ORM took several times as long as the database.
+_STAYS = Listed(
+    Stay,
+    f"""
+        SELECT stay.start_at, stay.end_at, site.name
+        FROM "{Deployment._meta.db_table}" AS stay JOIN "{Site._meta.db_table}" AS site ON site.id = stay.site_id
+        WHERE stay.organisation_id = %s AND stay.instrument_id = %s
+          AND stay.start_at < %s AND (stay.end_at IS NULL OR stay.end_at > %s)
+    """,  # noqa: S608 - every name is ours, every value is a parameter
+    start_at=Deployment._meta.get_field("start_at"),
+    end_at=Deployment._meta.get_field("end_at"),
+)
 
 
 def stays_of(*, instrument: Instrument, start: datetime, end: datetime) -> Stays:
-    """Where ``instrument`` stood between ``start`` and ``end``.
+    """Where ``instrument``, which is of the organisation in scope, stood between ``start`` and ``end``.
 
     No query where it was read with its deployment and stood there throughout; else one.
     """
     known: Deployment | None = getattr(instrument, "deployed", None)
     if known is not None and known.start_at <= start and (known.end_at is None or known.end_at >= end):
-        return Stays([known])
-    return Stays(Deployment.objects.within(start, end).filter(instrument=instrument).select_related("site"))
+        return Stays([Stay(known.start_at, known.end_at, known.site.name)])
+    instants = [connection.ops.adapt_datetimefield_value(at) for at in (end, start)]
+    return Stays(_STAYS.rows(active_organisation_id(), instrument.pk, *instants))
 
 
 def site_save(*, site: Site, changed: list[str], actor: User) -> Site:

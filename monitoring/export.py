@@ -9,13 +9,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import starmap
 from typing import Any, TextIO
 
 from django.db.models import Q
 
 from instruments.models import Deployment, Instrument
 from instruments.mycirrus import NOISE_VALUES
-from instruments.sites import Stays
+from instruments.sites import Stay, Stays
 from monitoring.models import (
     AudioRecording,
     Calibration,
@@ -306,7 +307,8 @@ def _series_rows(
     for pk, serial in instruments.values_list("pk", "serial"):
         rows = series.model.objects.filter(_range(series.time, start, end), instrument_id=pk, **series.only)
         rows = rows.order_by(*key).values_list(*names)
-        stays = Stays(Deployment.objects.filter(instrument_id=pk).select_related("site"))
+        deployments = Deployment.objects.filter(instrument_id=pk)
+        stays = Stays(starmap(Stay, deployments.values_list("start_at", "end_at", "site__name")))
         # Pages by key rather than one cursor: no transaction stays open for the length of an export, which
         # would hold vacuum back on PostgreSQL and every writer on SQLite, and the index gives the order.
         page = list(rows[:PAGE])

@@ -216,8 +216,8 @@ def _actions(stretch: _Stretch) -> list[Mark]:
 
 def _moves(stretch: _Stretch) -> list[Mark]:
     """Where it came to a site or left one: beside the levels, for they belong to the place."""
-    came = {stay.start_at: stay.site.name for stay in stretch.stays.deployments}
-    left = {stay.end_at: stay.site.name for stay in stretch.stays.deployments if stay.end_at is not None}
+    came = {stay.start_at: stay.site for stay in stretch.stays.all}
+    left = {stay.end_at: stay.site for stay in stretch.stays.all if stay.end_at is not None}
     marks = []
     for at in came.keys() | left.keys():
         told = {"before": left.get(at), "after": came.get(at)}
