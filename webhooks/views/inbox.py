@@ -85,6 +85,7 @@ def delivery_again(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Have one delivery processed once more."""
     delivery = _delivery(pk)
     if delivery_replay(delivery=delivery, now=timezone.now()):
+        _noted(request, 1)
         transaction.on_commit(partial(ring, delivery.organisation_id, delivery.pk))
         messages.success(request, _("The delivery is processed once more."))
     else:
@@ -106,12 +107,7 @@ def deliveries_again(request: HttpRequest, slug: str) -> HttpResponse:
         chosen = Delivery.objects.filter(pk__in=ticked[:PAGE])
     found = deliveries_replay(deliveries=chosen, now=timezone.now())
     if found:
-        activity_note(
-            organisation=organisation_for(request),
-            actor=person_for(request),
-            verb="webhook_deliveries_replayed",
-            subject=str(len(found)),
-        )
+        _noted(request, len(found))
     # The rest is found by the tick, fairly beside what arrives.
     for organisation_id, pk in found[:PAGE]:
         transaction.on_commit(partial(ring, organisation_id, pk))
@@ -126,6 +122,15 @@ def deliveries_again(request: HttpRequest, slug: str) -> HttpResponse:
     address = reverse("webhooks:inbox", args=[slug])
     query = replace(wanted, choosing=False).query
     return redirect(f"{address}?{query}" if query else address)
+
+
+def _noted(request: HttpRequest, count: int) -> None:
+    activity_note(
+        organisation=organisation_for(request),
+        actor=person_for(request),
+        verb="webhook_deliveries_replayed",
+        subject=str(count),
+    )
 
 
 def _delivery(pk: int) -> Delivery:
