@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Min, Sum
+from django.conf import settings
+from django.db.models import CharField, Count, F, Min, Sum, Value
 
 from instruments.models import Instrument
 from instruments.tenancy import active_organisation_id
@@ -15,6 +16,9 @@ from monitoring.sync.claims import history_days
 from monitoring.sync.histories import HISTORIES
 from monitoring.sync.progress import Progress, resource_progress, time_left, total_progress
 from monitoring.sync.wanted import SCOPES
+
+# Workers hold a few dozen at once; more would not be read.
+MOST_UNDER_WAY = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,11 @@ class Held:
     off: int
     failing: int
     not_allowed: str
+
+    @property
+    def waits(self) -> bool:
+        """Whether some of its history is still to be fetched."""
+        return self.history is not None and not self.history.done
 
     @property
     def read_at_once(self) -> bool:
@@ -82,6 +91,50 @@ def record_of(*, now: datetime) -> Record:
         )
     total = total_progress(stretches, now)
     return Record(held, total, _left(total, now))
+
+
+# What the targets tell of; the ledger's kinds are a gap's own.
+NOT_FETCHED = "waiting"
+
+
+def missing_of(resource: str) -> Any:
+    """The stretches of ``resource`` that are not stored, the newest first: dicts of start_at, end_at, kind, instrument.
+
+    What was asked for and is absent, what was not measured, and of each instrument what is not fetched yet.
+    """
+    about = {"name": F("instrument__name"), "serial": F("instrument__serial")}
+    known = Gap.objects.filter(resource=resource).order_by().values("start_at", "end_at", "kind", **about)
+    waiting = (
+        SyncTarget.objects.filter(
+            lane=Lane.BACKFILL, resource=resource, instrument__gone_at=None, done_at=None
+        )
+        .filter(floor_at__lt=F("watermark_at"))
+        .order_by()
+        .values("floor_at", "watermark_at", kind=Value(NOT_FETCHED, CharField()), **about)
+    )
+    rows: Any = known.union(waiting, all=True)
+    return rows.order_by("-end_at", "serial", "start_at")
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """What a worker holds, and since when; ``instrument`` is None for a key's list of instruments."""
+
+    resource: Resource
+    lane: Lane
+    instrument: Instrument | None
+    since_at: datetime
+
+
+def under_way(*, now: datetime) -> list[UnderWay]:
+    """What the workers fetch at this moment for the organisation in scope, what began first at the top. One query."""
+    lease = timedelta(seconds=settings.SYNC_LEASE_SECONDS)
+    held = SyncTarget.objects.filter(lease_until__gt=now).select_related("instrument")
+    return [
+        UnderWay(Resource(each.resource), Lane(each.lane), each.instrument, each.lease_until - lease)
+        for each in held.order_by("lease_until", "pk")[:MOST_UNDER_WAY]
+        if each.lease_until is not None
+    ]
 
 
 def _left(total: Progress | None, now: datetime) -> timedelta | None:

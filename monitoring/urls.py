@@ -83,6 +83,7 @@ urlpatterns = [
     path("compare.csv", compare.compare_csv, name="compare-csv"),
     path("compare.json", compare.compare_json, name="compare-json"),
     path("record/", record.record_page, name="record"),
+    path("record/missing/", record.missing_page, name="record-missing"),
     path("notifications/", notifications.notifications_page, name="notifications"),
     path("i/<str:serial>/", instrument.instrument_page, name="instrument"),
     path("i/<str:serial>/levels.json", levels.levels_json, name="levels"),

@@ -112,6 +112,7 @@ PAGES: list[tuple[str, str, bool]] = [
     ("notifications", "/o/demo/notifications/", True),
     ("activity", "/o/demo/activity/", False),
     ("record", "/o/demo/record/", False),
+    ("record-missing", "/o/demo/record/missing/?resource=noise", False),
     ("action", "/o/demo/i/QT417186/calibration/", False),
     ("webhooks", "/o/demo/webhooks/", False),
     ("webhooks-address", "/o/demo/webhooks/address/", False),

@@ -106,6 +106,7 @@ ROLES: dict[str, Role] = {
     "monitoring:live": Role.VIEWER,
     "monitoring:notifications": Role.VIEWER,
     "monitoring:record": Role.VIEWER,
+    "monitoring:record-missing": Role.VIEWER,
     "monitoring:recording-audio": Role.VIEWER,
     "monitoring:recording-detail": Role.VIEWER,
     "monitoring:recordings": Role.VIEWER,

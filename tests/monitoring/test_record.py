@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -97,3 +98,91 @@ def test_a_poll_brings_the_part_that_the_page_shows(people: People) -> None:
     assert part["Cache-Control"] == "no-store"
     assert part.content.decode().strip().startswith('<div id="record-table" hx-get=')
     assert "<html" not in part.content.decode()
+
+
+def missing(people: People, resource: str = "noise", **asked: object) -> str:
+    answer = people.client(people.bob).get("/o/harbour/record/missing/", {"resource": resource, **asked})
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_what_is_missing_is_listed_behind_its_count_the_newest_first(people: People) -> None:
+    organisation = people.organisation
+    (instrument,) = fleet(organisation, 1, make_key(organisation))
+    (theirs,) = fleet(people.other, 1, make_key(people.other))
+    for owner, unit, day in ((organisation, instrument, 3), (people.other, theirs, 4)):
+        with organisation_scope(owner.pk):
+            for kind, hours in ((Gap.Kind.ABSENT, 24 * day), (Gap.Kind.OFF, 24 * day + 9)):
+                start = NOW - timedelta(hours=hours)
+                Gap.objects.create(
+                    instrument=unit,
+                    resource=Resource.NOISE,
+                    kind=kind,
+                    start_at=start,
+                    end_at=start + timedelta(hours=1),
+                    found_at=NOW,
+                )
+            SyncTarget.objects.filter(lane=Lane.BACKFILL, resource=Resource.NOISE).update(
+                floor_at=NOW - timedelta(days=31), watermark_at=NOW - timedelta(days=16)
+            )
+    record = people.client(people.bob).get("/o/harbour/record/").content.decode()
+    assert 'href="/o/harbour/record/missing/?resource=noise"' in record
+    text = missing(people)
+    kinds = ["MyCirrus has nothing", "Instrument was off", "Not fetched yet"]
+    assert sorted(kinds, key=text.index) == kinds
+    assert text.count("Monitor QT000000") == 3
+    assert "Nothing is known to be missing" in missing(people, "calibrations")
+    # What is complete has nothing left to fetch.
+    with organisation_scope(organisation.pk):
+        SyncTarget.objects.update(done_at=NOW)
+    assert "Not fetched yet" not in missing(people)
+    for path in ("record/missing/", "record/missing/?resource=nothing"):
+        assert people.client(people.charlie).get(f"/o/harbour/{path}").status_code == 404
+    assert people.client(people.bob).get("/o/harbour/record/missing/?resource=nothing").status_code == 404
+
+
+def test_what_is_missing_is_paged_and_costs_the_same(people: People) -> None:
+    (instrument,) = fleet(people.organisation, 1, make_key(people.organisation))
+    costs = []
+    for count in (10, 1000):
+        with organisation_scope(people.organisation.pk):
+            SyncTarget.objects.update(done_at=NOW)
+            Gap.objects.all().delete()
+            Gap.objects.bulk_create(
+                Gap(
+                    organisation=people.organisation,
+                    instrument=instrument,
+                    resource=Resource.NOISE,
+                    kind=Gap.Kind.OFF,
+                    start_at=NOW - timedelta(hours=number + 2),
+                    end_at=NOW - timedelta(hours=number + 1),
+                    found_at=NOW,
+                )
+                for number in range(count)
+            )
+        with CaptureQueriesContext(connection) as queries:
+            text = missing(people)
+        costs.append(len(queries))
+    assert costs[0] == costs[1]
+    assert text.count("Instrument was off") == 50
+    assert "of 1000" in text
+    assert missing(people, page="20").count("Instrument was off") == 50
+
+
+def test_what_is_under_way_is_told_to_its_own_organisation(people: People) -> None:
+    for owner in (people.organisation, people.other):
+        fleet(owner, 2, make_key(owner))
+        with organisation_scope(owner.pk):
+            held = SyncTarget.objects.filter(lane=Lane.LIVE, resource=Resource.NOISE).earliest("pk")
+            # Claimed a minute ago.
+            lease = timedelta(seconds=settings.SYNC_LEASE_SECONDS)
+            held.lease_until = datetime.now(UTC) + lease - timedelta(minutes=1)
+            held.save()
+    text = people.client(people.bob).get("/o/harbour/record/").content.decode()
+    now = text[text.index("Under way now") :]
+    assert now.count("Monitor QT") == 1
+    assert "1 minute ago" in now
+    with organisation_scope(people.organisation.pk):
+        SyncTarget.objects.update(lease_until=NOW - timedelta(days=1))
+    text = people.client(people.bob).get("/o/harbour/record/").content.decode()
+    assert "Nothing is being fetched at this moment" in text
