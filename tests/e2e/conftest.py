@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Response,
+    expect,
+    sync_playwright,
+)
 
 from instruments.models import User
 from tests.conftest import People
@@ -163,6 +171,18 @@ def until(page: Page, condition: str, seconds: float = 30) -> None:
     while not page.evaluate(condition):
         assert time.monotonic() < deadline, f"it never held: {condition}"
         page.wait_for_timeout(50)
+
+
+def manage(page: Page, name: str) -> None:
+    """To one of the pages that an organisation is run by."""
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Manage").click()
+    page.get_by_role("navigation", name="Manage").get_by_role("link", name=name).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+
+
+def said(page: Page, words: str) -> None:
+    """The message about what was just done holds ``words``."""
+    expect(page.get_by_role("status").first).to_contain_text(words)
 
 
 Poll = Callable[[Page, str], None]

@@ -14,7 +14,7 @@ from instruments.models import Organisation, Role
 from instruments.mycirrus.scopes import SCOPES
 from instruments.tenancy import organisation_scope
 from tests.conftest import PASSWORD, People, join, make_instrument, make_organisation, make_user
-from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit
+from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit, manage, said
 from tests.monitoring.conftest import turns
 from tests.simulated import SimulatedMyCirrus
 from webhooks.registration import registration_run
@@ -65,12 +65,6 @@ def step(page: Page, name: str) -> Locator:
     return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=name))
 
 
-def manage(page: Page, name: str) -> None:
-    """To one of the pages that an organisation is run by."""
-    page.get_by_role("navigation", name="Main").get_by_role("link", name="Manage").click()
-    page.get_by_role("navigation", name="Manage").get_by_role("link", name=name).click()
-
-
 def sign_in(page: Page, email: str) -> None:
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
@@ -106,7 +100,7 @@ def test_a_stranger_comes_to_be_told_of_a_failed_check(
     page.get_by_label("Name").fill("Harbour Consultants")
     page.get_by_label("Time zone").select_option("Europe/Berlin")
     page.get_by_role("button", name="Make the organisation").click()
-    expect(page.get_by_role("status").first).to_contain_text("Harbour Consultants is there")
+    said(page, "Harbour Consultants is there")
     expect(step(page, "Add your MyCirrus key")).to_contain_text("mycirrus.cloud/developer-api")
     expect(page.locator("footer")).to_contain_text("Europe/Berlin")
     visit.check(page)
@@ -118,7 +112,7 @@ def test_a_stranger_comes_to_be_told_of_a_failed_check(
     page.get_by_label("MyCirrus address").select_option(mycirrus.base_url)
     visit.check(page)
     page.get_by_role("button", name="Save and verify").click()
-    expect(page.get_by_role("status").first).to_contain_text("MyCirrus refused this key")
+    said(page, "MyCirrus refused this key")
     expect(step(page, "Add your MyCirrus key")).to_contain_text("Needs a look")
 
     # Left in the middle, and taken up on another day.
@@ -167,14 +161,14 @@ def test_a_stranger_comes_to_be_told_of_a_failed_check(
     step(page, "Choose what wakes you").get_by_role("link", name="Choose").click()
     page.get_by_label("A System Integrity Check failed").check()
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_role("status").first).to_contain_text("Saved.")
+    said(page, "Saved.")
     expect(page.get_by_label("A System Integrity Check failed")).to_be_checked()
 
     manage(page, "Getting started")
     step(page, "Bring the others in").get_by_role("link", name="Invite").click()
     page.get_by_label("Email").fill("ben@consultants.example")
     page.get_by_role("button", name="Send the invitation").click()
-    expect(page.get_by_role("status").first).to_contain_text("on its way to ben@consultants.example")
+    said(page, "on its way to ben@consultants.example")
     manage(page, "Getting started")
     expect(page.get_by_role("main")).to_contain_text("5 of 5")
     visit.check(page)
@@ -216,7 +210,7 @@ def test_somebody_with_an_account_signs_in_and_accepts(crew: People, visit: Visi
     page.goto("/o/harbour/people/")
     page.get_by_label("Email").fill("charlie@example.com")
     page.get_by_role("button", name="Send the invitation").click()
-    expect(page.get_by_role("status").first).to_contain_text("on its way to charlie@example.com")
+    said(page, "on its way to charlie@example.com")
 
     charlies = visit.page(None, width=width)
     link = link_in_mail("You are invited to Harbour")
@@ -226,7 +220,7 @@ def test_somebody_with_an_account_signs_in_and_accepts(crew: People, visit: Visi
     expect(charlies.get_by_role("heading", level=1)).to_have_text("Join Harbour")
     visit.check(charlies)
     charlies.get_by_role("button", name="Accept").click()
-    expect(charlies.get_by_role("status").first).to_contain_text("Welcome to Harbour.")
+    said(charlies, "Welcome to Harbour.")
     expect(charlies).to_have_url(re.compile("/o/harbour/$"))
     # His own is still there.
     charlies.locator("summary", has_text="Organisation:").click()
@@ -264,7 +258,7 @@ def test_the_demo_is_joined_with_one_click_and_left_with_another(
     )
     visit.check(page)
     page.get_by_role("button", name="Leave the demo").click()
-    expect(page.get_by_role("status").first).to_contain_text("You have left the demo.")
+    said(page, "You have left the demo.")
     visit.expected = ("/o/demo/",)
     page.goto("/o/demo/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Nothing is here")

@@ -5,11 +5,11 @@ import secrets
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from instruments.tenancy import organisation_scope
 from tests.conftest import People, make_instrument, make_key
-from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit
+from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit, manage, said
 from tests.e2e.fleets import every_state, telemetry
 from tests.simulated import SimulatedMyCirrus
 from tests.webhooks.conftest import SIC, make_delivery, watched
@@ -18,10 +18,6 @@ from webhooks.processing import delivery_process
 
 WIDTHS = [PHONE, DESKTOP]
 FAILED = Delivery.State.FAILED
-
-
-def said(page: Page, words: str) -> None:
-    expect(page.get_by_role("status").first).to_contain_text(words)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -37,8 +33,7 @@ def test_a_failed_delivery_is_processed_again_and_the_filter_stays(
     make_delivery(crew.organisation, serial="QT000001", type="NewMeasurement", state="processed")
     page = visit.page(crew.adam, width=width)
     page.goto("/o/harbour/")
-    page.get_by_role("navigation", name="Main").get_by_role("link", name="Manage").click()
-    page.get_by_role("navigation", name="Manage").get_by_role("link", name="Webhooks").click()
+    manage(page, "Webhooks")
     rows = page.locator("#deliveries tbody tr")
     expect(rows).to_have_count(3)
     visit.check(page)
@@ -96,8 +91,7 @@ def test_the_monitor_in_trouble_comes_first(crew: People, visit: Visit, now: dat
     telemetry(made["sic-failed"], now=now, hours=2, voltage_v=10.5)
     page = visit.page(crew.bob, width=width)
     page.goto("/o/harbour/")
-    page.get_by_role("navigation", name="Main").get_by_role("link", name="Manage").click()
-    page.get_by_role("navigation", name="Manage").get_by_role("link", name="Health").click()
+    manage(page, "Health")
     monitors = page.get_by_role("region", name="Monitors").locator("tbody tr")
     expect(monitors).to_have_count(2)
     expect(monitors.first).to_contain_text("Crane 4 North")

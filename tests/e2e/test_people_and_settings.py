@@ -5,23 +5,12 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.conftest import People, make_instrument
-from tests.e2e.conftest import DESKTOP, PHONE, Visit
+from tests.e2e.conftest import DESKTOP, PHONE, Visit, manage, said
 
 WIDTHS = [PHONE, DESKTOP]
-
-
-def manage(page: Page, name: str) -> None:
-    """To one of the pages that an organisation is run by."""
-    page.get_by_role("navigation", name="Main").get_by_role("link", name="Manage").click()
-    page.get_by_role("navigation", name="Manage").get_by_role("link", name=name).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text(name)
-
-
-def said(page: Page, words: str) -> None:
-    expect(page.get_by_role("status").first).to_contain_text(words)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
