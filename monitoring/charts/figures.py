@@ -6,11 +6,11 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Protocol
 
-# Value, what the legend calls it, which colour of the page's series, its dashes (colour is never the only sign),
-# whether it is shown at first.
+# Value, what the legend calls it, which colour of the page's series, its dashes or that it is thin (colour is never the
+# only sign), whether it is shown at first.
 LINES = (
     ("LAeq", "LAeq", 1, "solid", True),
-    ("LAFMax", "LAF,max", 2, "dash", True),
+    ("LAFMax", "LAF,max", 2, "thin", True),
     ("LCPeak", "LC,peak", 3, "dot", False),
 )
 # The same for percentiles.

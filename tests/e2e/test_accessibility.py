@@ -329,10 +329,11 @@ def test_the_outbox(transactional_db: None, visit: Visit, settings: Any, tmp_pat
     assert found == []
 
 
-# What lines of a chart are seen, by their dashes.
+# What lines of a chart are seen, by their dashes and width.
 DASHES = (
     "[...CirrusChart.charts.keys()].map((element) => element.querySelector('.js-plotly-plot')?.data"
-    ".filter((one) => one.mode?.startsWith('lines') && !one.fill).map((one) => one.line.dash) ?? [])"
+    ".filter((one) => one.mode?.startsWith('lines') && !one.fill).map((one) => `${one.line.dash} ${one.line.width}`)"
+    " ?? [])"
 )
 
 

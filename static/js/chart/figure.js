@@ -27,8 +27,9 @@
   // What changes what the levels mean has a line from top to bottom.
   const LINED = new Set(["calibrations", "moves"]);
   const MOST_LINES = 40;
-  // Of the lines of a chart that names none, in their order: colour is never the only sign.
-  const DASHES = ["solid", "dash", "dot", "dashdot", "longdash"];
+  // Of the lines of a chart that names none, in their order: colour is never the only sign. The second is whole, too:
+  // dashes of a restless line fall apart into what looks like gaps.
+  const DASHES = ["solid", "thin", "dot", "dashdot", "longdash"];
   // From quiet to loud; it reads in black and white, too.
   const SCALE = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
 
@@ -172,7 +173,9 @@
       return { ...figure, mode: "markers", marker: { color: colour, size: trace.y.length > 200 ? 4 : 8, line: { width: trace.y.length > 200 ? 0 : 1.5, color: colours.surface } } };
     }
     figure.mode = "lines";
-    figure.line = { color: colour, width: trace.width ?? (look.narrow ? 1.1 : 1.6), dash: trace.dash ?? DASHES[(index + Math.floor(index / colours.series.length)) % DASHES.length], shape: trace.kind === "step" ? "hv" : "linear" };
+    const dash = trace.dash ?? DASHES[(index + Math.floor(index / colours.series.length)) % DASHES.length];
+    const width = trace.width ?? (look.narrow ? 1.1 : 1.6);
+    figure.line = { color: colour, width: dash === "thin" ? width / 2 : width, dash: dash === "thin" ? "solid" : dash, shape: trace.kind === "step" ? "hv" : "linear" };
     // A single value between two gaps has no line: without a dot it would be there and not be seen.
     const alone = trace.y.map((value, i) => value != null && trace.y[i - 1] == null && trace.y[i + 1] == null);
     if (alone.includes(true)) {
