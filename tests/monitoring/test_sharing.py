@@ -191,7 +191,10 @@ def test_each_keeps_its_own_transaction_and_outcome(
 
     monkeypatch.setattr(histories.ingest, "noise_store", failing)
     again(organisation, Resource.NOISE)
-    assert [target.outcome for target in noise(fleet)] == ["unchanged", "unchanged", "bug", "unchanged"]
+    # A new minute may have been measured meanwhile.
+    well = {Outcome.OK, Outcome.UNCHANGED}
+    assert [target.outcome in well for target in noise(fleet)] == [True, True, False, True]
+    assert noise(fleet)[2].outcome == Outcome.BUG
     assert noise(fleet)[2].watermark_at == broken.watermark_at
     monkeypatch.undo()
     whole(mycirrus, [unit for unit in fleet if unit.pk != broken.instrument_id])
