@@ -63,7 +63,7 @@ def measure(*, quick: bool) -> list[Row]:
         )
         for what, ours, limit in pairs
     ]
-    return [*rows, _bytes(fleet[0], filled * MINUTES), _month(organisation)]
+    return [*rows, _bytes(fleet[0], filled * MINUTES), _month(organisation, empty)]
 
 
 def _served(asked: dict[str, bytes], of_the_limit: dict[str, bytes], rounds: int) -> dict[str, list[float]]:
@@ -137,7 +137,7 @@ def _bytes(example: Instrument, rows: int) -> Row:
     )
 
 
-def _month(organisation: Organisation) -> Row:
+def _month(organisation: Organisation, *others: Organisation) -> Row:
     """A whole month of everything, dropped by the rule that nobody keeps it."""
     now = datetime.now(UTC)
     with organisation_scope(organisation.pk):
@@ -150,7 +150,9 @@ def _month(organisation: Organisation) -> Row:
             start_at__gte=month.start_at, start_at__lt=month.end_at
         ).count()
         days = (now - month.end_at).days
-        Retention.objects.create(organisation=organisation, resource=Resource.NOISE, days=days)
+        for each in (organisation, *others):
+            with organisation_scope(each.pk):
+                Retention.objects.create(organisation=each, resource=Resource.NOISE, days=days)
         dropped: list[str] = []
         taken = milliseconds(lambda: dropped.extend(partitions_drop(now=now))) / 1000
         if month.name not in dropped:
