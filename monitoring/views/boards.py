@@ -25,6 +25,7 @@ from monitoring.boards import (
 )
 from monitoring.conditions import Look
 from monitoring.models.tolerances import Tolerances, tolerances_in_force
+from monitoring.views.files import no_formula
 
 PER_PAGE = 50
 
@@ -207,6 +208,4 @@ def _cell(value: Any) -> str:
         return f"{value:.3f}"
     if isinstance(value, Decimal):
         return f"{value:f}"
-    text = str(value)
-    # A spreadsheet would run a name that begins like a formula.
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return str(no_formula(str(value)))

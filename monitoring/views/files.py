@@ -20,9 +20,17 @@ class _Line:
         return line
 
 
+def no_formula(value: Any) -> Any:
+    """A cell as it is, but for a text that a spreadsheet would run: names are whatever somebody wrote."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return value
+
+
 def line_writer() -> Callable[[Iterable[Any]], str]:
     """Makes a line of CSV of a row's cells."""
-    return csv.writer(_Line(), lineterminator="\n").writerow
+    write = csv.writer(_Line(), lineterminator="\n").writerow
+    return lambda cells: write(map(no_formula, cells))
 
 
 def csv_file(lines: Iterable[str], *, names: Iterable[str], window: Window) -> StreamingHttpResponse:

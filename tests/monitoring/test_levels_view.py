@@ -454,6 +454,17 @@ def test_files_and_table_name_the_site_of_each_row(people: People, moved: Instru
     assert "Quay; Mill" in {row["site"] for row in long}
 
 
+@pytest.mark.parametrize("address", ["levels.csv", "compare.csv"])
+def test_a_file_runs_no_site_s_name(people: People, unit: Instrument, address: str) -> None:
+    site = Site.objects.create(organisation=people.organisation, name="=2+2")
+    deployment_start(
+        instrument=unit, site=site, start_at=NOON - timedelta(1), end_at=None, note="", actor=people.mary
+    )
+    page = "/o/harbour/" if address.startswith("compare") else PAGE
+    rows = read(people.client(people.bob).get(f"{page}{address}", {**HOUR_BEFORE, "i": unit.serial}))
+    assert {row["site"] for row in rows} == {"'=2+2"}
+
+
 def test_where_nothing_moved_a_sentence_names_the_place_for_all(people: People, unit: Instrument) -> None:
     bob = people.client(people.bob)
     assert "Measured at" not in bob.get(f"{PAGE}levels/", HOUR_BEFORE).content.decode()
