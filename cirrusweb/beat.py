@@ -6,6 +6,7 @@ With `cirrusweb.celery` the process would hold the whole project in memory (85 M
 import dbm
 import logging.config
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import redis
@@ -30,6 +31,12 @@ def _setup_logging(**_: Any) -> None:
     logging.config.dictConfig(settings.LOGGING)
 
 
+@lru_cache(maxsize=1)
+def _redis(url: str) -> redis.Redis:
+    # Asked at each ring, a hundred thousand times a day: not by a connection of its own each time.
+    return redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2)
+
+
 class Scheduler(PersistentScheduler):
     """Celery's, but for a clock that is turned back and a disk that is full, which would end its ringing; and for
     workers that are away for days, for whom Redis would keep each ring.
@@ -52,10 +59,7 @@ class Scheduler(PersistentScheduler):
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
         """Ring, unless nobody has listened for long: every ring is the same as the ones that lie there."""
         try:
-            with redis.Redis.from_url(
-                settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=2
-            ) as client:
-                waiting = client.llen(settings.CELERY_TASK_QUEUES[0].name)
+            waiting = _redis(settings.REDIS_URL).llen(settings.CELERY_TASK_QUEUES[0].name)
         except redis.RedisError:
             waiting = 0
         if waiting > QUEUE_FULL:
