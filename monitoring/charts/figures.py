@@ -21,13 +21,20 @@ PERCENTILE_LINES = (
 )
 
 
-class Series(Protocol):
-    """What a level chart needs: equal buckets of `bucket_s` seconds from `start_at`, levels in dB or None."""
+class Buckets(Protocol):
+    """Equal buckets of `bucket_s` seconds from `start_at`, and the seconds of each that were measured."""
 
     @property
     def start_at(self) -> datetime: ...
     @property
     def bucket_s(self) -> int: ...
+    @property
+    def valid(self) -> list[float]: ...
+
+
+class Series(Buckets, Protocol):
+    """What a level chart needs: equal buckets of `bucket_s` seconds from `start_at`, levels in dB or None."""
+
     @property
     def LAeq(self) -> list[float | None]: ...
     @property
@@ -39,20 +46,7 @@ class Series(Protocol):
     @property
     def LCPeak(self) -> list[float | None]: ...
     @property
-    def valid(self) -> list[float]: ...
-    @property
     def coverage_pct(self) -> float: ...
-
-
-class Buckets(Protocol):
-    """Equal buckets of `bucket_s` seconds from `start_at`, and the seconds of each that were measured."""
-
-    @property
-    def start_at(self) -> datetime: ...
-    @property
-    def bucket_s(self) -> int: ...
-    @property
-    def valid(self) -> list[float]: ...
 
 
 class Mark(Protocol):
@@ -120,19 +114,13 @@ class SamplePanel(Protocol):
     def from_zero(self) -> bool: ...
 
 
-class Samples(Protocol):
+class Samples(Buckets, Protocol):
     """What a chart of samples needs: equal buckets of `bucket_s` seconds from `start_at`."""
 
     @property
     def panel(self) -> SamplePanel: ...
     @property
-    def start_at(self) -> datetime: ...
-    @property
-    def bucket_s(self) -> int: ...
-    @property
     def lines(self) -> Sequence[SampleLine]: ...
-    @property
-    def valid(self) -> list[float]: ...
     @property
     def coverage_pct(self) -> float: ...
 
