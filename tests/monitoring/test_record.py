@@ -49,21 +49,26 @@ def test_history_is_told_in_days_rows_and_time_left(people: People, settings: ob
         assert record_of(now=NOW).left == timedelta(0)
 
 
+def gap(unit: Instrument, resource: Resource, kind: str, hours: int) -> None:
+    """An hour of ``resource`` that is missing, ``hours`` ago."""
+    start = NOW - timedelta(hours=hours)
+    Gap.objects.create(
+        instrument=unit,
+        resource=resource,
+        kind=kind,
+        start_at=start,
+        end_at=start + timedelta(hours=1),
+        found_at=NOW,
+    )
+
+
 def test_gaps_and_what_is_not_allowed_are_not_shown_as_empty(people: People) -> None:
     organisation = people.organisation
     key = make_key(organisation, scopes={"data.noise:read": False})
     (instrument,) = fleet(organisation, 1, key)
     with organisation_scope(organisation.pk):
         for kind, hours in ((Gap.Kind.ABSENT, 3), (Gap.Kind.OFF, 6), (Gap.Kind.OFF, 9)):
-            start = NOW - timedelta(hours=hours)
-            Gap.objects.create(
-                instrument=instrument,
-                resource=Resource.EVENTS,
-                kind=kind,
-                start_at=start,
-                end_at=start + timedelta(hours=1),
-                found_at=NOW,
-            )
+            gap(instrument, Resource.EVENTS, kind, hours)
     page = people.client(people.bob).get(reverse("monitoring:record", args=["harbour"])).content.decode()
     assert "the key has no scope data.noise:read" in page
     assert "1 that MyCirrus does not have" in page
@@ -113,15 +118,7 @@ def test_what_is_missing_is_listed_behind_its_count_the_newest_first(people: Peo
     for owner, unit, day in ((organisation, instrument, 3), (people.other, theirs, 4)):
         with organisation_scope(owner.pk):
             for kind, hours in ((Gap.Kind.ABSENT, 24 * day), (Gap.Kind.OFF, 24 * day + 9)):
-                start = NOW - timedelta(hours=hours)
-                Gap.objects.create(
-                    instrument=unit,
-                    resource=Resource.NOISE,
-                    kind=kind,
-                    start_at=start,
-                    end_at=start + timedelta(hours=1),
-                    found_at=NOW,
-                )
+                gap(unit, Resource.NOISE, kind, hours)
             SyncTarget.objects.filter(lane=Lane.BACKFILL, resource=Resource.NOISE).update(
                 floor_at=NOW - timedelta(days=31), watermark_at=NOW - timedelta(days=16)
             )
