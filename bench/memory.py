@@ -41,6 +41,7 @@ def measure(*, quick: bool) -> list[Row]:
         sizes, began = [], time.monotonic()
         with python("-m", "bench.back_fill", "4", log="back-fill") as pid:
             while time.monotonic() - began < at_most and not _done(organisation.pk):
+                # A sample of the other process each second.
                 time.sleep(1)
                 sizes.append(memory_mb(pid))
         rows = _stored(organisation.pk)

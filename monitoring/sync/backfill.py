@@ -56,6 +56,7 @@ def backfill_run(*, organisation_id: int) -> Iterator[Turn]:
         if not claims:
             if not _soon(timezone.now()):
                 return
+            # Another process holds it, or a pause runs out: neither tells us.
             time.sleep(1)
 
 
