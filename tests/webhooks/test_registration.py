@@ -412,6 +412,19 @@ def test_one_that_is_refused_stops_nobody_on_any_day(
     assert len(at(remote, address(organisation, settings))) == 15
 
 
+def test_so_many_refused_that_it_looked_like_all_are_tried_last_from_then_on(
+    organisation: Organisation, mycirrus: SimulatedMyCirrus, new_key: NewKey
+) -> None:
+    key = new_key(organisation)
+    for number in range(registration.MOST_REFUSED):
+        make_instrument(organisation, f"AA{number:06}", api_key=key)
+    (turn,) = ask(organisation)
+    assert turn.outcome == Outcome.FAILED
+    assert not rows(organisation, state=State.REGISTERED)
+    assert {turn.outcome for turn in ask(organisation)} == {Outcome.OK}
+    assert len(rows(organisation, state=State.REGISTERED)) == 15
+
+
 def test_a_403_for_one_instrument_is_not_the_key_s(
     organisation: Organisation, mycirrus: SimulatedMyCirrus, remote: Client, new_key: NewKey
 ) -> None:
