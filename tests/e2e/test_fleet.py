@@ -114,8 +114,8 @@ def test_filters_work_without_javascript(crew: People, visit: Visit, now: dateti
     page.locator("#count-stale").click()
     page.get_by_role("searchbox").fill("mill")
     page.get_by_role("button", name="Show").click()
-    assert names(page) == ["Mill Bridge"]
-    assert "state=stale" in page.url
+    expect(page.locator(".tile h3")).to_have_text(["Mill Bridge"])
+    expect(page).to_have_url(re.compile("state=stale"))
 
 
 def test_a_change_appears_without_a_reload_and_keeps_the_focus(
