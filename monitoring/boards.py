@@ -9,16 +9,16 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce, Lower, Trim
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from instruments.models import Instrument
 from instruments.mycirrus.types import DECIDED
-from monitoring.acoustics.drift import Frequency, frequency_of
+from monitoring.acoustics.drift import Frequency
 from monitoring.acoustics.validity import Suspect, offset_is_large, released, step_is_large
-from monitoring.checks import FREQUENCIES
+from monitoring.check_standings import sic_frequencies
 from monitoring.conditions import Look
 from monitoring.models import Calibration, Certificate, CheckStanding, DoubtReview, Tolerances
 
@@ -47,6 +47,17 @@ SIC_LOOKS = {
     "good": Look(_("In order"), "check-circle", "good"),
 }
 BOARDS = {"calibrations": CALIBRATION_LOOKS, "sics": SIC_LOOKS}
+# How each board can be sorted, the first of them unless something else is asked for.
+WORST, LIMIT = "rank", "limit"
+SORTS = {
+    "calibrations": {WORST: _("Worst first")},
+    "sics": {WORST: _("Worst first"), LIMIT: _("Nearest limit first")},
+}
+_LIMIT_AT = "check_standing__sic_limit_at"
+# What an address says of a row without a limit, and how long a number in one is at most.
+NOWHERE = "-"
+_DIGITS = {WORST: 8, LIMIT: 17}
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,27 +140,23 @@ class BoardRow:
     @property
     def frequencies(self) -> list[Frequency]:
         """The last SIC's three, against their baseline and tolerance."""
-        levels = self.standing.sic.get("levels", {})
-        return [
-            frequency_of(words, levels.get(name, {}), self.tolerances.sic_db) for words, name in FREQUENCIES
-        ]
+        return sic_frequencies(self.standing.sic, self.tolerances.sic_db)
 
     @property
-    def limit_at(self) -> datetime | None:
-        """When the first of them would be beyond the tolerance at its present trend; None where none can be told."""
-        days = [each.days_left for each in self.frequencies if each.days_left is not None]
-        last_at = self.standing.sic_at
-        return last_at + timedelta(days=min(days)) if days and last_at is not None else None
+    def limit_is_reached(self) -> bool:
+        """Whether the last SIC found one beyond the tolerance, or its trend there."""
+        limit_at, last_at = self.standing.sic_limit_at, self.standing.sic_at
+        return limit_at is not None and limit_at == last_at
 
     @property
     def limit_days(self) -> int | None:
-        """In how many days that is, by the calendar; 0 where it has come."""
-        limit_at = self.limit_at
+        """In how many days the first of them would be beyond it, by the calendar; 0 where that has come."""
+        limit_at = self.standing.sic_limit_at
         return None if limit_at is None else max((timezone.localdate(limit_at) - self.time.today).days, 0)
 
 
-def board(kind: str, *, tolerances: Tolerances, time: BoardTime) -> QuerySet[Any, Any]:
-    """The instruments of a board with `rank`, `certificate_due_on`, `found_at` and `good_until_at`, the worst first.
+def board(kind: str, *, tolerances: Tolerances, time: BoardTime, sort: str = WORST) -> QuerySet[Any, Any]:
+    """The instruments of a board, sorted, with `rank`, `certificate_due_on`, `found_at` and `good_until_at`.
 
     Those that measure noise, and whatever else was ever checked; none that MyCirrus no longer lists.
     """
@@ -159,9 +166,7 @@ def board(kind: str, *, tolerances: Tolerances, time: BoardTime) -> QuerySet[Any
         .filter(
             instrument=OuterRef("pk"),
             word__in=DECIDED,
-            at__gt=Coalesce(
-                OuterRef("check_standing__good_before_at"), Value(datetime(1970, 1, 1, tzinfo=UTC))
-            ),
+            at__gt=Coalesce(OuterRef("check_standing__good_before_at"), Value(_EPOCH)),
         )
         .order_by("at")
     )
@@ -190,7 +195,8 @@ def board(kind: str, *, tolerances: Tolerances, time: BoardTime) -> QuerySet[Any
         default=Value(order.index("good")),
         output_field=IntegerField(),
     )
-    return rows.annotate(rank=ranked).order_by("rank", "name", "serial")
+    first = F(_LIMIT_AT).asc(nulls_last=True) if sort == LIMIT else "rank"
+    return rows.annotate(rank=ranked).order_by(first, "name", "serial")
 
 
 def _beyond(column: str, tolerance: Decimal) -> Q:
@@ -257,19 +263,43 @@ def board_filtered(rows: QuerySet[Any, Any], kind: str, *, text: str, state: str
     return rows
 
 
-def board_page(rows: QuerySet[Any, Any], *, after: str, most: int) -> Sequence[Any]:
-    """At most ``most`` instruments below the one that ``after`` names as "rank.serial"; two queries, no counting."""
-    rank, _dot, serial = after.partition(".")
-    if rank.isdecimal() and len(rank) < 9 and serial:
+def board_page(rows: QuerySet[Any, Any], *, after: str, most: int, sort: str = WORST) -> Sequence[Any]:
+    """At most ``most`` instruments below the one that ``after`` names; two queries, no counting."""
+    stood, _dot, serial = after.partition(".")
+    below = _below(stood, sort)
+    if below is not None and serial:
         name = Coalesce(
             Subquery(Instrument.objects.filter(serial=serial).order_by().values("name")[:1]), Value("")
         )
+        later, beside = below
         rows = rows.annotate(after_name=name).filter(
-            Q(rank__gt=int(rank))
-            | Q(rank=int(rank), name__gt=name)
-            | Q(rank=int(rank), name=name, serial__gt=serial)
+            later | (beside & (Q(name__gt=name) | Q(name=name, serial__gt=serial)))
         )
     return list(rows[:most])
+
+
+def board_after(instrument: Any, sort: str) -> str:
+    """How `board_page` is told to go on below ``instrument``: what it is sorted by, and its serial number."""
+    if sort == WORST:
+        return f"{instrument.rank}.{instrument.serial}"
+    standing = getattr(instrument, "check_standing", None)
+    limit_at = standing.sic_limit_at if standing else None
+    stood = NOWHERE if limit_at is None else (limit_at - _EPOCH) // _MICROSECOND
+    return f"{stood}.{instrument.serial}"
+
+
+def _below(stood: str, sort: str) -> tuple[Q, Q] | None:
+    """What stands below a row by that which the board is sorted by alone, and what beside it; None for no such row."""
+    if sort == LIMIT and stood == NOWHERE:
+        return Q(pk__in=[]), Q(**{f"{_LIMIT_AT}__isnull": True})
+    if not stood.isdecimal() or len(stood) > _DIGITS[sort]:
+        return None
+    if sort == WORST:
+        return Q(rank__gt=int(stood)), Q(rank=int(stood))
+    limit_at = _EPOCH + int(stood) * _MICROSECOND
+    return Q(**{f"{_LIMIT_AT}__gt": limit_at}) | Q(**{f"{_LIMIT_AT}__isnull": True}), Q(
+        **{_LIMIT_AT: limit_at}
+    )
 
 
 def board_row(instrument: Any, kind: str, *, tolerances: Tolerances, time: BoardTime) -> BoardRow:

@@ -1,7 +1,7 @@
-"""How an instrument's checks stand, made anew from its calibrations and SICs; it knows no tolerance."""
+"""How an instrument's checks stand, made anew from its calibrations and SICs; the limit alone knows a tolerance."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,7 @@ from monitoring.acoustics import drift
 from monitoring.acoustics.validity import calibration_step
 from monitoring.checks import FREQUENCIES
 from monitoring.models import Calibration, CheckStanding, SicBaseline, SystemIntegrityCheck
+from monitoring.models.tolerances import tolerances_in_force
 
 # A trend is looked for in this many of the newest good SICs since the calibration: a quarter of a year, nightly.
 TREND_OF = 90
@@ -31,6 +32,7 @@ def standing_refresh(*, instrument: Instrument) -> CheckStanding:
     before = next((each for each in calibrations[1:] if each.offset_db is not None), None)
     good = next((each for each in calibrations if passed(each.status)), None)
     said = next((word for each in calibrations if (word := passed(each.status)) is not None), None)
+    sics = _sics(instrument, good.at if good else None)
     values: dict[str, Any] = {
         "calibrated_at": last.at if last else None,
         "calibration_status": last.status if last else "",
@@ -42,12 +44,33 @@ def standing_refresh(*, instrument: Instrument) -> CheckStanding:
         "offset_db": _decimal(last.offset_db) if last else None,
         "step_db": _decimal(calibration_step(last.offset_db, before.offset_db)) if last and before else None,
         "updated_at": timezone.now(),
-        **_sics(instrument, good.at if good else None),
+        **sics,
+        "sic_limit_at": limit_of(sics["sic"], sics["sic_at"], tolerances_in_force().sic_db),
     }
     standing, _made = CheckStanding.objects.update_or_create(
         instrument=instrument, defaults={"organisation_id": instrument.organisation_id, **values}
     )
     return standing
+
+
+def sic_limits_refresh() -> None:
+    """Tell all of them anew under the tolerance in force; no check is read for it."""
+    held, rows = tolerances_in_force().sic_db, list(CheckStanding.objects.exclude(sic_at=None))
+    for row in rows:
+        row.sic_limit_at = limit_of(row.sic, row.sic_at, held)
+    CheckStanding.objects.bulk_update(rows, ["sic_limit_at"], batch_size=500)
+
+
+def sic_frequencies(told: dict[str, Any], tolerance: Decimal) -> list[drift.Frequency]:
+    """The three of `CheckStanding.sic`, under a tolerance in dB."""
+    levels = told.get("levels", {})
+    return [drift.frequency_of(words, levels.get(name, {}), tolerance) for words, name in FREQUENCIES]
+
+
+def limit_of(told: dict[str, Any], last_at: datetime | None, tolerance: Decimal) -> datetime | None:
+    """What `CheckStanding.sic_limit_at` holds."""
+    days = drift.first_reached(sic_frequencies(told, tolerance))
+    return None if days is None or last_at is None else last_at + timedelta(days=days)
 
 
 def _sics(instrument: Instrument, since: datetime | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ shows no change of the microphone's sensitivity (R14): what is said here is a re
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import combinations
@@ -123,6 +123,12 @@ def year_ahead(line: Trend | None, *, centre: float) -> float | None:
     if line is None:
         return None
     return math.copysign(1.0, line.per_day) * (line.now - centre) + FARTHEST * abs(line.per_day)
+
+
+def first_reached(frequencies: Iterable[Frequency]) -> float | None:
+    """In how many days the first of them is too far: 0 where one is already, None where no trend says so."""
+    told = (0.0 if each.beyond else each.days_left for each in frequencies)
+    return min((days for days in told if days is not None), default=None)
 
 
 def frequency_of(words: str, told: dict[str, Any], tolerance: Decimal) -> Frequency:

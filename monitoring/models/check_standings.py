@@ -14,7 +14,7 @@ def _decibels(blank: bool = False) -> "models.DecimalField[Any, Any]":
 
 
 class CheckStanding(OrgOwned):
-    """The numbers of an instrument's calibrations and SICs; no tolerance is in it, so that changing one costs nothing.
+    """The numbers of an instrument's calibrations and SICs; a tolerance is in `sic_limit_at` alone.
 
     Derived: `monitoring.check_standings` makes it anew from the checks whenever one of them comes or is corrected.
     """
@@ -42,6 +42,9 @@ class CheckStanding(OrgOwned):
     sic_difference_db = _decibels()
     # Where the steepest trend would have it a year after the last SIC, as a difference; None without a trend.
     sic_year_db = _decibels()
+    # When the first frequency is beyond the tolerance in force: at the last SIC where one is already, None where no
+    # trend says so. A fleet is sorted by it.
+    sic_limit_at = models.DateTimeField(null=True)
     # {"source": "median" | "set", "of": 5, "since": "2026-05-01T…Z", "levels": {"level_1khz_db": {"level": 98.3,
     # "baseline": 98.4, "difference": -0.1, "per_day": -0.002, "now": 98.31}}}
     sic = models.JSONField(default=dict)

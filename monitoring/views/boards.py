@@ -15,9 +15,12 @@ from cirrusweb.htmx import render, wants_fragment
 from instruments.access import organisation_for
 from monitoring.boards import (
     BOARDS,
+    SORTS,
+    WORST,
     BoardRow,
     BoardTime,
     board,
+    board_after,
     board_counts,
     board_filtered,
     board_page,
@@ -46,6 +49,7 @@ class _Asked:
     kind: str
     text: str
     state: str
+    sort: str
     after: str
     tolerances: Tolerances
     time: BoardTime
@@ -54,21 +58,29 @@ class _Asked:
     def of(cls, request: HttpRequest, kind: str) -> "_Asked":
         now = timezone.now()
         # A zero byte is in no name, and PostgreSQL refuses even to look for one.
-        text, state, after = (
-            request.GET.get(name, "").replace("\0", "").strip() for name in ("text", "state", "after")
+        text, state, sort, after = (
+            request.GET.get(name, "").replace("\0", "").strip() for name in ("text", "state", "sort", "after")
         )
-        time = BoardTime(now, timezone.localdate(now))
-        return cls(kind, text, state if state in BOARDS[kind] else "", after, tolerances_in_force(), time)
+        return cls(
+            kind=kind,
+            text=text,
+            state=state if state in BOARDS[kind] else "",
+            sort=sort if sort in SORTS[kind] else WORST,
+            after=after,
+            tolerances=tolerances_in_force(),
+            time=BoardTime(now, timezone.localdate(now)),
+        )
 
     def rows(self) -> Any:
-        return board(self.kind, tolerances=self.tolerances, time=self.time)
+        return board(self.kind, tolerances=self.tolerances, time=self.time, sort=self.sort)
 
     def row(self, instrument: Any) -> BoardRow:
         return board_row(instrument, self.kind, tolerances=self.tolerances, time=self.time)
 
     def query(self, **changes: str) -> str:
         query = QueryDict(mutable=True)
-        for name, value in {"text": self.text, "state": self.state, **changes}.items():
+        sort = "" if self.sort == WORST else self.sort
+        for name, value in {"text": self.text, "state": self.state, "sort": sort, **changes}.items():
             if value:
                 query[name] = value
         return query.urlencode()
@@ -76,12 +88,13 @@ class _Asked:
 
 @require_safe
 def board_view(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
-    """A page of the board, the worst first; below its last row the next continues without counting."""
+    """A page of the board; below its last row the next continues without counting."""
     organisation, asked = organisation_for(request), _Asked.of(request, kind)
     searched = board_filtered(asked.rows(), kind, text=asked.text, state="")
     counts = board_counts(searched, kind)
     wanted = board_filtered(searched, kind, text="", state=asked.state)
-    found = [asked.row(each) for each in board_page(wanted, after=asked.after, most=PER_PAGE + 1)]
+    page = board_page(wanted, after=asked.after, most=PER_PAGE + 1, sort=asked.sort)
+    found = [asked.row(each) for each in page]
     rows = found[:PER_PAGE]
     last: Any = rows[-1].instrument if len(found) > PER_PAGE else None
     looks = BOARDS[kind]
@@ -94,7 +107,9 @@ def board_view(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
         "total": sum(counts.values()),
         "attention": sum(count for state, count in counts.items() if looks[state].needs_attention),
         "chips": _chips(counts, asked),
-        "next": asked.query(after=f"{last.rank}.{last.serial}") if last is not None else "",
+        "next": asked.query(after=board_after(last, asked.sort)) if last is not None else "",
+        "sorts": list(SORTS[kind].items()),
+        "sort_words": SORTS[kind][asked.sort],
         "first": asked.query() if asked.after else None,
         "csv_query": asked.query(),
         "can_manage": request.membership.can_manage,  # type: ignore[attr-defined]
@@ -191,7 +206,7 @@ def _sic(row: BoardRow) -> list[Any]:
         row.baseline_words,
         round(row.tolerances.sic_db, 2),
         *levels,
-        row.limit_at,
+        standing.sic_limit_at,
         row.limit_days,
         standing.sic_failed_at,
     ]

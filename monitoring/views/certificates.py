@@ -16,6 +16,7 @@ from cirrusweb.htmx import render
 from instruments.access import organisation_for, person_for, require_role
 from instruments.activity import activity_note
 from instruments.models import Role
+from monitoring.check_standings import sic_limits_refresh
 from monitoring.forms import CalibratorForm, CertificateForm, TolerancesForm
 from monitoring.models import Calibrator, Certificate
 from monitoring.models.tolerances import tolerances_in_force
@@ -50,6 +51,8 @@ def tolerances_change(request: HttpRequest, slug: str) -> HttpResponse:
     with transaction.atomic():
         held.organisation = organisation
         held.save()
+        if "sic_db" in form.changed_data:
+            sic_limits_refresh()
         changed = [
             f"{form.fields[name].label}: {before[name]} → {getattr(held, name)}" for name in form.changed_data
         ]

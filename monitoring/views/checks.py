@@ -16,10 +16,9 @@ from cirrusweb.htmx import render
 from instruments.access import instrument_for, organisation_for, person_for, require_role
 from instruments.models import Instrument, Role
 from instruments.sites import zone_of
-from monitoring.acoustics.drift import frequency_of
 from monitoring.acoustics.validity import Verdict, verdict_of
 from monitoring.charts.check_figures import check_figure
-from monitoring.check_standings import sic_baseline_clear, sic_baseline_set
+from monitoring.check_standings import sic_baseline_clear, sic_baseline_set, sic_frequencies
 from monitoring.checks import FREQUENCIES, CalibrationRow, calibration_rows, sic_rows
 from monitoring.doubt import Checked, calibration_doubts, sic_doubts
 from monitoring.forms import SicBaselineForm
@@ -88,7 +87,6 @@ def checks_page(request: HttpRequest, slug: str, serial: str, kind: str) -> Http
         }
     elif at is None:
         standing = CheckStanding.objects.filter(instrument=instrument).first()
-        levels = standing.sic.get("levels", {}) if standing else {}
         checked = Checked(
             list(Calibration.objects.filter(instrument=instrument)[:CHARTED])[::-1],
             list(SystemIntegrityCheck.objects.filter(instrument=instrument)[:CHARTED])[::-1],
@@ -98,7 +96,7 @@ def checks_page(request: HttpRequest, slug: str, serial: str, kind: str) -> Http
             "suspects": found[::-1][:SUSPECTS],
             "standing": standing,
             "baseline": SicBaseline.objects.filter(instrument=instrument).select_related("set_by").first(),
-            "told": [frequency_of(words, levels.get(name, {}), held.sic_db) for words, name in FREQUENCIES],
+            "told": sic_frequencies(standing.sic if standing else {}, held.sic_db),
         }
     return render(request, "monitoring/checks.html", context)
 

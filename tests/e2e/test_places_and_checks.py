@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.conftest import People
 from tests.e2e.conftest import DESKTOP, PHONE, Visit
-from tests.e2e.fleets import certificates, checks, drifting, every_state, monitor
+from tests.e2e.fleets import certificates, checks, drifting, every_state, monitor, places
 
 WIDTHS = [PHONE, DESKTOP]
 
@@ -56,8 +56,6 @@ def test_a_site_from_nothing_to_an_instrument_that_stands_there(
 
 
 def test_the_photo_is_there_and_moves_nothing(crew: People, visit: Visit, now: datetime) -> None:
-    from tests.e2e.fleets import places
-
     site = places(every_state(crew.organisation, now=now), now=now, actor=crew.mary)
     page = visit.page(crew.bob)
     page.goto(f"/o/harbour/sites/{site.pk}/")
@@ -97,6 +95,38 @@ def test_the_boards_say_what_is_wrong_first(crew: People, visit: Visit, now: dat
         page.get_by_role("link", name="Download as CSV").click()
     assert download.value.suggested_filename.startswith("harbour-sics-")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    visit.check(page)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_board_of_sics_is_as_wide_as_the_window_and_sorted_by_its_limit(
+    crew: People, visit: Visit, now: datetime, width: int
+) -> None:
+    made = every_state(crew.organisation, now=now)
+    places(made, now=now, actor=crew.mary)
+    checks(made["sic-failed"], now=now)
+    drifting(made["measuring"], now=now)
+    drifting(made["offline"], now=now, nights=90)
+    page = visit.page(crew.bob, width=width)
+    page.goto("/o/harbour/checks/sics/")
+    first = page.locator("#check-board tbody tr").first
+    expect(first).to_contain_text("Failed")
+    sorting = page.get_by_label("Sorted by")
+    sorting.focus()
+    sorting.select_option("Nearest limit first")
+    expect(page).to_have_url(re.compile(r"/sics/[?]sort=limit$"))
+    limit = page.get_by_role("columnheader", name="Limit", include_hidden=True)
+    expect(limit).to_have_attribute("aria-sort", "ascending")
+    expect(page.get_by_role("link", name="Download as CSV")).to_have_attribute(
+        "href", re.compile("sort=limit")
+    )
+    expect(sorting).to_be_focused()
+    expect(first).to_contain_text("reached")
+    # Every cell that there is has its longest words.
+    for words in ("reached", "days", "dB in 30 days", "beyond tolerance", "median of the first 5"):
+        expect(page.locator("#check-board tbody")).to_contain_text(words)
+    for wide in (page.locator("html"), page.locator("#check-board .table-wrap")):
+        assert wide.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
     visit.check(page)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,18 @@ from instruments.activity import activities
 from instruments.models import Instrument
 from instruments.tenancy import organisation_scope
 from monitoring.acoustics.validity import Suspect
-from monitoring.boards import BOARDS, BoardTime, board, board_counts, board_page, board_row
+from monitoring.boards import (
+    BOARDS,
+    LIMIT,
+    SORTS,
+    WORST,
+    BoardTime,
+    board,
+    board_after,
+    board_counts,
+    board_page,
+    board_row,
+)
 from monitoring.check_standings import sic_baseline_clear, sic_baseline_set, standing_refresh
 from monitoring.models import (
     Calibration,
@@ -196,8 +208,11 @@ def test_limit_is_where_the_line_leaves_the_tolerance(people: People) -> None:
         assert each.difference_db == Decimal("-0.44")
         assert each.per_month_db == pytest.approx(-0.6)
         assert each.days_left == pytest.approx(13)
-        assert row.limit_at == NOW - timedelta(hours=8) + timedelta(days=13)
-        assert row.limit_days == (row.limit_at.date() - NOW.date()).days
+        limit_at = row.standing.sic_limit_at
+        assert limit_at == pytest.approx(
+            NOW - timedelta(hours=8) + timedelta(days=13), abs=timedelta(seconds=1)
+        )
+        assert row.limit_days == (limit_at.date() - NOW.date()).days
         assert [one.days_left for one in row.frequencies if one.name != "1 kHz"] == [None, None]
     text = people.client(people.bob).get("/o/harbour/checks/sics/").content.decode()
     assert f"{row.limit_days} days" in text
@@ -236,6 +251,81 @@ def _fleet(people: People, size: int) -> None:
         checked(instrument, [98.3] * 4, passed=bool(number % 4))
 
 
+def drifting(people: People) -> dict[str, Instrument]:
+    """Monitors at any distance from their limit: B is beyond it, D nearest, then E and F alike, the others nowhere."""
+    names = {"F": "Monitor E"}
+    made = {
+        serial: make_instrument(people.organisation, serial, name=names.get(serial, f"Monitor {serial}"))
+        for serial in "ABCDEFG"
+    }
+    checked(made["A"], [98.3] * 12)
+    checked(made["B"], [*[98.3] * 11, 97.0])
+    for serial, pace in (("C", 0.01), ("D", 0.025), ("E", 0.015), ("F", 0.015)):
+        checked(made[serial], [98.3 - pace * night for night in range(25)])
+    return made
+
+
+def serials(people: People, *, most: int = 100) -> list[str]:
+    """The board of SICs by the nearest limit, read ``most`` at a time."""
+    with organisation_scope(people.organisation.pk):
+        tolerances, time = Tolerances(), BoardTime(NOW, NOW.date())
+        rows = board("sics", tolerances=tolerances, time=time, sort=LIMIT)
+        seen: list[str] = []
+        after = ""
+        while found := board_page(rows, after=after, most=most, sort=LIMIT):
+            seen += [each.serial for each in found]
+            after = board_after(found[-1], LIMIT)
+        return seen
+
+
+def test_sics_stand_by_the_nearest_limit_and_those_without_one_last(people: People) -> None:
+    drifting(people)
+    make_instrument(people.other, "THEIRS")
+    for most in (100, 3, 2, 1):
+        assert serials(people, most=most) == ["B", "D", "E", "F", "C", "A", "G"]
+
+
+def test_the_nearest_limit_is_that_of_the_tolerance_in_force(people: People) -> None:
+    drifting(people)
+    form = {"step_db": "0.5", "offset_db": "1.5", "meter_months": "24", "calibrator_months": "12"}
+    address, adam = "/o/harbour/checks/tolerances/change/", people.client(people.adam)
+    # Beyond it now is D alone, the fastest but for B.
+    with CaptureQueriesContext(connection) as queries:
+        assert adam.post(address, form | {"sic_db": "0.54"}).status_code == 302
+    assert "monitoring_systemintegritycheck" not in " ".join(each["sql"] for each in queries)
+    assert set(serials(people)[:2]) == {"B", "D"}
+    with organisation_scope(people.organisation.pk):
+        (held,) = Tolerances.objects.all()
+        for row in board("sics", tolerances=held, time=BoardTime(NOW, NOW.date())):
+            if hasattr(row, "check_standing"):
+                kept = row.check_standing.sic_limit_at
+                assert standing_refresh(instrument=row).sic_limit_at == kept
+    assert adam.post(address, form | {"sic_db": "2"}).status_code == 302
+    assert serials(people)[:2] == ["D", "E"]
+
+
+def test_the_page_and_the_file_stand_in_the_order_that_was_asked_for(people: People) -> None:
+    drifting(people)
+    client = people.client(people.bob)
+    text = client.get("/o/harbour/checks/sics/", {"sort": "limit"}).content.decode()
+    assert '<option value="limit" selected>Nearest limit first</option>' in text
+    assert '<th scope="col" aria-sort="ascending">Limit</th>' in text
+    assert re.findall(r'class="serial">(\w)<', text) == ["B", "D", "E", "F", "C", "A", "G"]
+    assert "reached" in text
+    assert "sics.csv?sort=limit" in text
+    assert "?state=moved&amp;sort=limit" in text
+    answer = client.get("/o/harbour/checks/sics.csv", {"sort": "limit"})
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))  # type: ignore[attr-defined]
+    assert [row["serial"] for row in rows] == ["B", "D", "E", "F", "C", "A", "G"]
+    assert (rows[0]["limit_days"], rows[-1]["limit_days"]) == ("0", "")
+    # Calibrations have no limit to come nearer to, and what nobody can sort by sorts nothing.
+    for address in (f"{BOARD}?sort=limit", "/o/harbour/checks/sics/?sort=-rank"):
+        assert client.get(address).status_code == 200
+    assert "board-sort" not in client.get(BOARD, {"sort": "limit"}).content.decode()
+    for odd in ("x", "-.", "-.no-such", "9" * 18 + ".A", ".A", "1.", "²2.A"):
+        assert client.get("/o/harbour/checks/sics/", {"sort": "limit", "after": odd}).status_code == 200
+
+
 @pytest.mark.parametrize("kind", list(BOARDS))
 def test_a_board_costs_the_same_queries_for_any_fleet(people: People, kind: str) -> None:
     client, counts = people.client(people.bob), []
@@ -243,7 +333,8 @@ def test_a_board_costs_the_same_queries_for_any_fleet(people: People, kind: str)
         _fleet(people, size)
         client.get(f"/o/harbour/checks/{kind}/")
         with CaptureQueriesContext(connection) as queries:
-            assert client.get(f"/o/harbour/checks/{kind}/").status_code == 200
+            for sort in SORTS[kind]:
+                assert client.get(f"/o/harbour/checks/{kind}/", {"sort": sort}).status_code == 200
         with CaptureQueriesContext(connection) as more:
             assert client.get(f"/o/harbour/checks/{kind}.csv").status_code == 200
         counts.append((len(queries), len(more)))
@@ -263,7 +354,7 @@ def test_pages_go_on_below_the_last_row_without_losing_or_repeating_one(people: 
         after = ""
         while found := board_page(rows, after=after, most=4):
             seen += [each.serial for each in found]
-            after = f"{found[-1].rank}.{found[-1].serial}"
+            after = board_after(found[-1], WORST)
         assert seen == whole
         assert len(whole) == 16
         assert sum(board_counts(rows, kind).values()) == 16
