@@ -14,6 +14,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(
     [
         "cirrusweb",
+        "monitoring",
         "monitoring.sync",
         "monitoring.storage",
         "monitoring.alerts",

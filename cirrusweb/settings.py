@@ -311,7 +311,7 @@ CELERY_BEAT_SCHEDULER = "cirrusweb.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     # `expires`: a tick that waited behind a dead worker is worthless, the next one sees the same rows.
-    "sync-tick": {"task": "monitoring.sync.tasks.tick", "schedule": 5.0, "options": {"expires": 5}},
+    "monitoring-tick": {"task": "monitoring.tasks.tick", "schedule": 5.0, "options": {"expires": 5}},
     # Hourly, because a small server is not always on at night; what is done already costs a query.
     "storage": {
         "task": "monitoring.storage.tasks.housekeeping",
@@ -319,17 +319,10 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3600},
     },
     "clean-up": {"task": "cirrusweb.tasks.clean_up", "schedule": 3600.0, "options": {"expires": 3600}},
-    "alerts-tick": {"task": "monitoring.alerts.tasks.tick", "schedule": 5.0, "options": {"expires": 5}},
     "alerts-connections": {
         "task": "monitoring.alerts.tasks.connections",
         "schedule": 30.0,
         "options": {"expires": 30},
-    },
-    "actions-tick": {"task": "monitoring.actions.tasks.tick", "schedule": 5.0, "options": {"expires": 5}},
-    "time-history-tick": {
-        "task": "monitoring.timehistory.tasks.tick",
-        "schedule": 5.0,
-        "options": {"expires": 5},
     },
     "webhooks-tick": {"task": "webhooks.tasks.tick", "schedule": 10.0, "options": {"expires": 10}},
     "webhooks-registration": {

@@ -12,14 +12,8 @@ from monitoring.sync.tasks import dispatch as dispatch_sync
 
 
 @shared_task
-def tick() -> None:
-    """Beat's tick: send what waits, look for what is under way, end what is overdue."""
-    dispatch()
-
-
-@shared_task
 def dispatch() -> int:
-    """Claim the actions whose next step is due and queue one task for each."""
+    """Claim the actions whose next step is due, be it to send, to look or to give up, and queue one task for each."""
     claims = actions_claim(now=timezone.now())
     for claim in claims:
         run.delay(**dataclasses.asdict(claim))

@@ -24,9 +24,8 @@ TURNS = 100
 BROKER_FAILURES = (OperationalError, redis.RedisError, OSError)
 
 
-@shared_task
 def tick() -> None:
-    """Beat's tick: judge what time alone has changed, remind, owe digests, and queue what is owed."""
+    """At beat's tick: judge what time alone has changed, remind, owe digests, and queue what is owed."""
     now = timezone.now()
     with all_organisations(reason="the tick serves every organisation"):
         due = set(

@@ -23,9 +23,8 @@ MOMENT_SECONDS = 0.2
 BROKER_FAILURES = (OperationalError, redis.RedisError, OSError)
 
 
-@shared_task
 def tick() -> None:
-    """Beat's five-second tick: note that the beat is alive, then claim and queue what is due."""
+    """At beat's tick: note that the beat is alive, then claim and queue what is due."""
     now = timezone.now()
     try:
         with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2) as client:

@@ -12,12 +12,6 @@ from monitoring.timehistory.turns import history_turn
 
 
 @shared_task
-def tick() -> None:
-    """Beat's tick: go on with what waits."""
-    dispatch()
-
-
-@shared_task
 def dispatch() -> int:
     """Claim what is due and queue one task for each."""
     claims = histories_claim(now=timezone.now())
