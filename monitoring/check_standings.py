@@ -13,7 +13,7 @@ from instruments.models import Instrument, User
 from instruments.mycirrus.types import passed
 from monitoring.acoustics import drift
 from monitoring.acoustics.validity import calibration_step
-from monitoring.checks import FREQUENCIES
+from monitoring.checks import FREQUENCIES, step_from
 from monitoring.models import Calibration, CheckStanding, SicBaseline, SystemIntegrityCheck
 from monitoring.models.tolerances import tolerances_in_force
 
@@ -29,7 +29,7 @@ def standing_refresh(*, instrument: Instrument) -> CheckStanding:
     """Make the standing anew. To be called in the transaction that stored a check of ``instrument``."""
     calibrations = list(Calibration.objects.filter(instrument=instrument)[:20])
     last = calibrations[0] if calibrations else None
-    before = next((each for each in calibrations[1:] if each.offset_db is not None), None)
+    before = step_from(calibrations[1:])
     good = next((each for each in calibrations if passed(each.status)), None)
     said = next((word for each in calibrations if (word := passed(each.status)) is not None), None)
     sics = _sics(instrument, good.at if good else None)

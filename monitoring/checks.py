@@ -1,6 +1,6 @@
 """Calibrations and SICs as rows to show, each beside the one it is compared with; it stores and decides nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ FREQUENCIES = (("500 Hz", "level_500hz_db"), ("1 kHz", "level_1khz_db"), ("8 kHz
 
 @dataclass(frozen=True, slots=True)
 class CalibrationRow:
-    """A calibration and the step of its offset since the one before, in dB."""
+    """A calibration and the step of its offset since the last one that did not fail, in dB."""
 
     check: Calibration
     passed: bool | None
@@ -51,15 +51,23 @@ def calibration_rows(
     *, instrument: Instrument, before: datetime | None, most: int, tolerance: Decimal = FIELD_CHECK_STEP
 ) -> list[CalibrationRow]:
     """At most ``most`` calibrations before an instant, newest first, under a tolerance in dB. One query."""
-    # One more than is shown: the last row, too, has one before it.
-    found = _newest(Calibration, instrument, before, most + 1)
+    # More than are shown: the last row, too, has one before it, behind those that failed.
+    found = _newest(Calibration, instrument, before, most + 10)
     rows = []
     for index, check in enumerate(found[:most]):
-        older = (each for each in found[index + 1 :] if each.offset_db is not None)
-        previous = next(older, None)
+        previous = step_from(found[index + 1 :])
         step = calibration_step(check.offset_db, previous.offset_db if previous else None)
         rows.append(CalibrationRow(check, passed(check.status), step, tolerance))
     return rows
+
+
+def step_from(earlier: Iterable[Calibration]) -> Calibration | None:
+    """R10: of earlier calibrations, newest first, the one that a step is told from.
+
+    One that failed left the meter as it was: told from there, the next good one would be a step of its own.
+    """
+    told = (each for each in earlier if each.offset_db is not None and passed(each.status) is not False)
+    return next(told, None)
 
 
 def sic_rows(*, instrument: Instrument, before: datetime | None, most: int) -> list[SicRow]:

@@ -101,10 +101,11 @@ def calibration_doubts(
     judged, before = [], None
     for check in calibrations:
         step = calibration_step(check.offset_db, before)
-        before = check.offset_db if check.offset_db is not None else before
-        verdict = verdict_of(
-            passed(check.status), step, check.offset_db, most_step=held.step_db, most_offset=held.offset_db
-        )
+        said = passed(check.status)
+        # As `checks.step_from`: a failed one left the meter as it was.
+        if check.offset_db is not None and said is not False:
+            before = check.offset_db
+        verdict = verdict_of(said, step, check.offset_db, most_step=held.step_db, most_offset=held.offset_db)
         judged.append((check.at, verdict))
     return _shortened(suspects(judged), reviews)
 

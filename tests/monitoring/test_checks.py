@@ -8,9 +8,11 @@ from django.utils import timezone
 from cirrusweb.templatetags.ages import age, day
 from instruments.tenancy import organisation_scope
 from monitoring.acoustics.validity import calibration_step, step_is_large
+from monitoring.check_standings import standing_refresh
 from monitoring.checks import calibration_rows, sic_rows
-from monitoring.doubt import doubt_of
+from monitoring.doubt import checks_around, doubt_of, doubts
 from monitoring.models import Calibration, SystemIntegrityCheck
+from monitoring.models.tolerances import tolerances_in_force
 from monitoring.templatetags.levels import latitude, longitude, period, signed
 from tests.conftest import People, make_instrument
 
@@ -69,6 +71,24 @@ class TestRows:
         assert [row.levels[0].stands_out for row in rows] == [False, False, True]
         # A frequency that MyCirrus left out has neither.
         assert [row.levels[1].level_db for row in rows] == [None, None, None]
+
+    def test_a_step_is_told_from_the_last_calibration_that_did_not_fail(self) -> None:
+        for days_ago, offset, status in (
+            (40, 0.1, "Success"),
+            (30, 9.0, "Failed"),
+            (20, None, "Success"),
+            (10, 0.12, "Success"),
+        ):
+            self.calibration(days_ago, offset, status)
+        rows = calibration_rows(instrument=self.instrument, before=None, most=3)
+        assert [str(row.step) for row in rows] == ["0.02", "None", "8.9"]
+        standing = standing_refresh(instrument=self.instrument)
+        assert str(standing.step_db) == "0.02"
+        checked = checks_around(instrument=self.instrument, start=NIGHT - timedelta(days=60), end=NIGHT)
+        found = doubts(checked=checked, held=tolerances_in_force())
+        assert [(each.found_at, each.until_at) for each in found] == [
+            (NIGHT - timedelta(days=30), NIGHT - timedelta(days=20))
+        ]
 
     def test_the_first_sic_of_all_has_nothing_to_be_told_against(self) -> None:
         self.sic(1, True)
