@@ -35,8 +35,11 @@ class Hours:
         return self.start == self.end
 
     def day_of(self, local: datetime) -> date | None:
-        """The day whose hours hold ``local``, None outside them."""
+        """The day whose hours hold ``local``, an instant in the place's zone; None outside them."""
         clock, day = local.time(), local.date()
+        if local.fold:
+            # The hour that autumn repeats: by its clock alone it would lie past its day's own end, or before its start.
+            return next((each for each in (day - timedelta(days=1), day) if self._holds(each, local)), None)
         if not self.all_day:
             if self.start < self.end:
                 if not self.start <= clock < self.end:
@@ -54,6 +57,11 @@ class Hours:
         if self.on_holidays == OnHolidays.ONLY:
             return False
         return day.weekday() in self.days
+
+    def _holds(self, day: date, local: datetime) -> bool:
+        assert isinstance(local.tzinfo, zoneinfo.ZoneInfo)  # noqa: S101 - only a zone repeats an hour
+        start, end = self.span_on(day, local.tzinfo)
+        return self.holds_on(day) and start <= local.astimezone(UTC) < end
 
     def span_on(self, day: date, zone: zoneinfo.ZoneInfo) -> tuple[datetime, datetime]:
         """The true instants of that day's hours: 23 or 25 hours long where clocks change."""

@@ -212,6 +212,28 @@ def test_a_night_of_a_clock_change_has_its_true_length(evening: date, hours: int
     assert end - start == hours * HOUR
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "inside"),
+    [(time(22), time(1, 30), 210), (time(1, 30), time(5), 270), (time(0), time(0), 360)],
+)
+def test_hours_that_begin_or_end_in_the_hour_that_autumn_repeats(
+    start: time, end: time, inside: int
+) -> None:
+    """01:30 is told twice that night: hours end at the first, begin at the first, and hold once."""
+    evening = datetime(2026, 10, 24, 21, tzinfo=UTC)
+    if start < end:
+        evening = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    hours = Hours(start=start, end=end)
+    rows = minutes(*[50.0] * 360, start=evening)
+    held = [hours.day_of(row.start.astimezone(LONDON)) for row in rows]
+    assert sum(day is not None for day in held) == inside
+    assert held[:inside].count(None) == 0
+    told = [window for _, window in judge(Limit("LAeq", Over.HOURS, red=65.0, hours=hours), rows, LONDON)]
+    assert all(window.start < window.end for window in told)
+    blocks = [window for window in told if (window.start, window.end) == hours.span_on(held[0], LONDON)]
+    assert len(blocks) == 1
+
+
 def test_the_whole_of_the_hours_is_one_value() -> None:
     """R16's consent: Leq over 07:00-18:30 is what the consent says, not eleven hours."""
     hours = Hours(start=time(7), end=time(18, 30))
