@@ -3,8 +3,11 @@
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+
 from instruments.tenancy import organisation_scope
 from monitoring.alerts.digests.turns import digests_plan
+from monitoring.alerts.machine import Standing
 from monitoring.alerts.watching import nag_plan
 from monitoring.models import AlertWatch, Incident, IncidentChange
 
@@ -12,6 +15,12 @@ from monitoring.models import AlertWatch, Incident, IncidentChange
 def clock_heard(sender: Any, *, now: datetime, **_: Any) -> None:
     """Every organisation is in scope."""
     AlertWatch.objects.filter(due_at__gt=now).update(due_at=now)
+    # A verdict of the time ahead would outweigh every true one until that time.
+    with transaction.atomic():
+        for watch in AlertWatch.objects.select_for_update().exclude(standing={}).only("standing").iterator():
+            standing = Standing.from_json(watch.standing)
+            if (heard := standing.no_later_than(now)) != standing:
+                AlertWatch.objects.filter(pk=watch.pk).update(standing=heard.to_json())
     # Escalation counts from when a step was noted, which cannot be yet to come.
     IncidentChange.objects.filter(created_at__gt=now).update(created_at=now)
     # The end of a maintenance is a time that somebody gave.

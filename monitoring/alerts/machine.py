@@ -13,6 +13,9 @@ from typing import Any
 from monitoring.alerts.judges.verdict import State, Verdict
 
 
+_TIMES = ("since", "dark_since", "clear_since", "at")
+
+
 class Step(StrEnum):
     """What a verdict changed; the words are IncidentChange.Step's."""
 
@@ -60,6 +63,11 @@ class Standing:
         """When it could end by mere quiet."""
         return None if self.clear_since is None else self.clear_since + policy.quiet
 
+    def no_later_than(self, now: datetime) -> "Standing":
+        """The same, where a clock that ran ahead had noted times that are yet to come."""
+        times = {name: min(at, now) for name in _TIMES if (at := getattr(self, name)) is not None}
+        return replace(self, begun=tuple(min(at, now) for at in self.begun), **times)
+
     def to_json(self) -> dict[str, Any]:
         """For a JSON column; empty where there is nothing to remember."""
         told = {
@@ -68,7 +76,7 @@ class Standing:
             "flapping": self.flapping,
             "begun": [at.isoformat() for at in self.begun],
         }
-        for name in ("since", "dark_since", "clear_since", "at"):
+        for name in _TIMES:
             value = getattr(self, name)
             told[name] = None if value is None else value.isoformat()
         return {name: value for name, value in told.items() if value}
@@ -78,7 +86,7 @@ class Standing:
         """As `to_json` wrote it."""
         times = {
             name: datetime.fromisoformat(told[name])
-            for name in ("since", "dark_since", "clear_since", "at")
+            for name in _TIMES
             if told.get(name)
         }
         return cls(

@@ -11,6 +11,8 @@ from django.conf import settings
 from instruments.models import ApiKey, Instrument, Membership
 from instruments.tenancy import all_organisations, organisation_scope
 from monitoring.alerts.digests.turns import digest_wish
+from monitoring.alerts.judges.verdict import State, Verdict
+from monitoring.alerts.machine import Standing, Step, advance
 from monitoring.alerts.nagging import incidents_nag
 from monitoring.models import (
     ActionKind,
@@ -93,6 +95,29 @@ def test_what_is_rightly_put_off_stays_put_off(people: People, instrument: Instr
     SyncTarget.objects.update(due_at=now + HOUR, outcome_at=now - HOUR)
     clock_noted(before=now + HOUR, now=now)
     assert SyncTarget.objects.due(now).count() == 0
+
+
+def test_a_recovery_is_told_though_the_failure_was_judged_by_the_clock_ahead(
+    people: People, ahead: datetime
+) -> None:
+    wrong = ahead + HOUR
+    with organisation_scope(people.organisation.pk):
+        rule = AlertRule.objects.order_by("pk")[0]
+        opened, _ = advance(Standing(), Verdict(State.RED, wrong))
+        watch = AlertWatch.objects.create(rule=rule, subject="o", standing=opened.to_json())
+        quiet = AlertWatch.objects.create(
+            rule=rule, subject="p", standing=Standing(at=ahead - HOUR, begun=(ahead - HOUR,)).to_json()
+        )
+    assert clock_noted(before=wrong, now=ahead)
+    with organisation_scope(people.organisation.pk):
+        watch.refresh_from_db()
+        told = Standing.from_json(watch.standing)
+        assert (told.since, told.at, told.begun) == (ahead, ahead, (ahead,))
+        _, steps = advance(told, Verdict(State.CLEAR, ahead + timedelta(minutes=5)))
+        assert steps == (Step.CLOSED,)
+        before = quiet.standing
+        quiet.refresh_from_db()
+        assert quiet.standing == before
 
 
 def test_reminders_watches_digests_and_time_histories_wait_no_longer(people: People, ahead: datetime) -> None:
