@@ -35,7 +35,9 @@ log = structlog.get_logger(__name__)
 
 SCOPE = "data.noise:read"
 NOISE_NAMES = ("LAeq", "LAFMax", "LCPeak")
-MOST_FAILURES = 6
+# A day of trouble: pauses double to an hour, and nobody has to ask again for what a long night interrupted.
+MOST_FAILURES = 32
+LONGEST_PAUSE_S = 3600.0
 # Well within a task's time: the window that is being fetched has to end, too.
 TURN_S = 30.0
 
@@ -170,7 +172,8 @@ def _later(request: TimeHistoryRequest, refused: refusal.NotFetched, now: dateti
     failures = request.failures + (refused.code != "slow")
     if failures >= MOST_FAILURES:
         return _end(request, HistoryState.FAILED, refused.message, now)
-    wait = timedelta(seconds=max(refused.retry_after or 0.0, 5.0 * 2**failures))
+    pause = min(5.0 * 2**failures, LONGEST_PAUSE_S)
+    wait = timedelta(seconds=max(refused.retry_after or 0.0, pause))
     held = _change(
         request,
         failures=failures,

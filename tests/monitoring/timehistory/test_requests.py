@@ -228,7 +228,17 @@ def test_what_passes_is_tried_again_and_not_for_ever(
     assert made.failures == 1
     assert made.due_at > datetime.now(UTC)
     assert "error of its own" in made.message
-    TimeHistoryRequest.objects.update(due_at=datetime.now(UTC), failures=turns.MOST_FAILURES - 1)
+    waited = timedelta(0)
+    for failures in range(2, turns.MOST_FAILURES):
+        TimeHistoryRequest.objects.update(due_at=datetime.now(UTC))
+        assert work(unit.organisation_id) == [HistoryState.OPEN]
+        made.refresh_from_db()
+        assert made.failures == failures
+        pause = made.due_at - datetime.now(UTC)
+        assert pause <= timedelta(hours=1)
+        waited += pause
+    assert timedelta(hours=20) < waited < timedelta(hours=28)
+    TimeHistoryRequest.objects.update(due_at=datetime.now(UTC))
     assert work(unit.organisation_id) == [HistoryState.FAILED]
 
 
