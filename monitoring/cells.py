@@ -20,8 +20,9 @@ from django.utils.translation import gettext as _
 
 from cirrusweb.templatetags.ages import ago, on
 from cirrusweb.templatetags.heroicons import icon
-from monitoring.acoustics.day import HEIGHT, QUARTERS, day_line
 from monitoring.conditions import LOOKS
+from monitoring.day_lines import HEIGHT, QUARTERS, day_line
+from monitoring.day_quantities import QUANTITIES
 from monitoring.models import InstrumentStatus
 from monitoring.status import State
 from monitoring.templatetags.levels import period, signed
@@ -108,33 +109,48 @@ def calibration(tile: Tile) -> SafeString:
 
 
 def spark(tile: Tile, now: datetime) -> SafeString:
-    """LAeq of the last day as a line on a scale that all monitors share; nothing where nothing was measured."""
+    """The last day as a line on a scale that all monitors share; nothing where nothing was measured.
+
+    Named where it is not what the tile shows large: of all else the name would be said twice.
+    """
     present = tile.present
-    line = day_line(present.day_levels, present.level_at, now) if present is not None else None
+    quantity = QUANTITIES.get(present.day_quantity) if present is not None else None
+    if present is None or quantity is None:
+        return SafeString("")
+    line = day_line(present.day_values, present.day_at, now, quantity.scale)
     if line is None:
         return SafeString("")
+    label, named = _spark_words(
+        present.day_quantity, line.lowest, line.highest, line.measured, get_language()
+    )
     return SafeString(
         f'<svg class="spark" viewBox="{line.left} 0 {QUARTERS} {HEIGHT}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{_spark_label(line.lowest, line.highest, line.measured, get_language())}">'
-        f'<path d="{line.path}"/></svg>'
+        f'aria-label="{label}"><path d="{line.path}"/></svg>'
+        f"{'' if present.day_quantity == tile.main_reading else named}"
     )
 
 
 @lru_cache(maxsize=20_000)
-def _spark_label(lowest: float, highest: float, measured: int, language: str | None) -> str:
+def _spark_words(
+    name: str, lowest: float, highest: float, measured: int, language: str | None
+) -> tuple[str, str]:
+    """What is read aloud, and what is shown where the quantity has to be named."""
+    quantity = QUANTITIES[name]
     told = {
-        "lowest": number_format(lowest, 1),
-        "highest": number_format(highest, 1),
+        "quantity": quantity.words,
+        "lowest": number_format(lowest, quantity.scale.places),
+        "highest": number_format(highest, quantity.scale.places),
+        "unit": quantity.unit,
         "measured": measured,
         "all": QUARTERS,
     }
-    return escape(
-        _(
-            "Last 24 hours: LAeq of quarter hours from %(lowest)s to %(highest)s dB, "
-            "%(measured)s of %(all)s measured"
-        )
-        % told
+    label = _(
+        "Last 24 hours: %(quantity)s of quarter hours from %(lowest)s to %(highest)s %(unit)s, "
+        "%(measured)s of %(all)s measured"
     )
+    return escape(
+        label % told
+    ), f'<span class="sub tile-sub">{escape(quantity.label)}, {escape(quantity.unit)}</span>'
 
 
 def figure(tile: Tile) -> tuple[SafeString, str]:
@@ -295,8 +311,8 @@ def tile_markup(tile: Tile, *, slug: str, now: datetime) -> SafeString:
     if foot:
         foot = SafeString(f'<dl class="tile-facts">{foot}</dl>')
     else:
-        status_only = f"{escape(instrument.type_label)} · {_('status only')}"
-        foot = SafeString(f'<p class="tile-sub tile-foot">{status_only}</p>')
+        told = escape(instrument.type_label) + ("" if day else f" · {_('status only')}")
+        foot = SafeString(f'<p class="tile-sub tile-foot">{told}</p>')
     return SafeString(
         f'<article class="tile{css}"><div class="tile-top"><div>'
         f'<h3 class="tile-name"><a class="stretch" href="{href_of(tile, slug)}">'

@@ -134,16 +134,9 @@ _SHOWN = (
         f"status__{name}"
         for name in (
             *("online", "measuring", "calibration_in_progress", "sic_in_progress"),
-            *(
-                "observed_at",
-                "online_since_at",
-                "level_at",
-                "level_seconds",
-                "LAeq",
-                "LAFMax",
-                "LCPeak",
-                "day_levels",
-            ),
+            *("observed_at", "online_since_at"),
+            *("level_at", "level_seconds", "LAeq", "LAFMax", "LCPeak"),
+            *("day_quantity", "day_values", "day_at"),
             *("latest", "latest_at", "latest_seconds"),
             *("calibrated_at", "calibration_status", "calibration_offset"),
             *("sic_at", "sic_status", "sic_passed"),

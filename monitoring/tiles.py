@@ -70,6 +70,13 @@ class Tile:
         ]
 
     @property
+    def main_reading(self) -> str:
+        """The name of what is shown large; "" for a kind that is only watched."""
+        if self.instrument.measures_noise:
+            return "LAeq"
+        return next((name for name, _, _ in READINGS.get(self.instrument.type, ())), "")
+
+    @property
     def reading_end_at(self) -> datetime | None:
         """When the newest sample ended."""
         return _reading_end(self.present) if self.present else None

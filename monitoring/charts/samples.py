@@ -67,7 +67,7 @@ def sample_series(
     since = datetime.fromtimestamp(first * bucket_s, tz=UTC)
     until = since + timedelta(seconds=bucket_s * length)
     buckets = list(
-        _buckets(kind.model, panel, instrument.pk, organisation_id, since, until, bucket_s, period_s)
+        sample_buckets(kind.model, panel, instrument.pk, organisation_id, since, until, bucket_s, period_s)
     )
     valid = [0.0] * length
     for bucket in buckets:
@@ -77,7 +77,7 @@ def sample_series(
         start_at=since,
         bucket_s=bucket_s,
         lines=[
-            _line(quantity, [(bucket[0] - first, bucket[3 + place]) for bucket in buckets], length)
+            line_of(quantity, [(bucket[0] - first, bucket[3 + place]) for bucket in buckets], length)
             for place, quantity in enumerate(panel.quantities)
         ],
         valid=valid,
@@ -90,6 +90,7 @@ def sample_series(
 
 # Sum of value x seconds, seconds, lowest, highest. Of a direction: the wind's way to the east and to the north.
 _Sums = tuple[float, float, float | None, float | None]
+_MOST = "1e30"
 # In metres: less is what rounding leaves of winds that undo each other.
 _NOWHERE = 1e-6
 
@@ -102,7 +103,8 @@ def _direction(east: float, north: float) -> float | None:
     return round(math.degrees(math.atan2(east, north)), 6) % 360
 
 
-def _line(quantity: Quantity, buckets: Sequence[tuple[int, _Sums]], length: int) -> Line:
+def line_of(quantity: Quantity, buckets: Sequence[tuple[int, _Sums]], length: int) -> Line:
+    """The line of one quantity over ``length`` buckets, from the sums of those that have any, by their places."""
     values: list[float | None] = [None] * length
     lower: list[float | None] = [None] * length
     upper: list[float | None] = [None] * length
@@ -136,7 +138,11 @@ def _period(model: type[SeriesRow], instrument: Instrument, end: datetime) -> fl
 def _sums(quantity: Quantity, seconds: str) -> str:
     """The SQL of one quantity's `_Sums`, where a row lasts ``seconds``."""
     name = quantity.column
-    parts = [f'{seconds} * "{name}"', seconds]
+    # What no instrument can have measured is stored as it came, and a sum of it may be more than a number holds.
+    value = (
+        f'CASE WHEN "{name}" > {_MOST} THEN {_MOST} WHEN "{name}" < -{_MOST} THEN -{_MOST} ELSE "{name}" END'
+    )
+    parts = [f"{seconds} * ({value})", seconds]
     known = f'"{name}" IS NOT NULL'
     if quantity.how == How.DIRECTION:
         parts = [f'{seconds} * "{quantity.speed}" * {turn}(RADIANS("{name}"))' for turn in ("SIN", "COS")]
@@ -145,7 +151,7 @@ def _sums(quantity: Quantity, seconds: str) -> str:
     return ", ".join([*summed, f'MIN("{name}")', f'MAX("{name}")'])
 
 
-def _buckets(
+def sample_buckets(
     model: type[SeriesRow],
     panel: Panel,
     instrument_id: int,
@@ -155,7 +161,10 @@ def _buckets(
     bucket_s: int,
     usual_s: float,
 ) -> Iterator[tuple[Any, ...]]:
-    """(bucket, valid seconds, rows, sums of the first quantity, of the second, …)."""
+    """(bucket, valid seconds, rows, sums of the first quantity, of the second, …).
+
+    The caller answers for the instrument being the organisation's.
+    """
     # A row whose length MyCirrus did not give weighs as one usual period.
     seconds = f'COALESCE("duration_s", {float(usual_s)})'
     columns = [quantity.column for quantity in panel.quantities]

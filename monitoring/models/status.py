@@ -27,8 +27,10 @@ class InstrumentStatus(OrgOwned):
     LAeq = models.FloatField(null=True)
     LAFMax = models.FloatField(null=True)
     LCPeak = models.FloatField(null=True)
-    # LAeq of the quarter hours of the day that ends with level_at: see monitoring/acoustics/day.py.
-    day_levels = models.CharField(max_length=500, blank=True)
+    # The quarter hours of the day that ends with the one of day_at, and of what: see monitoring/day_lines.py.
+    day_quantity = models.CharField(max_length=16, blank=True)
+    day_values = models.CharField(max_length=800, blank=True)
+    day_at = models.DateTimeField(null=True)
     # The newest stored sample of a monitor that measures something else: {"PM10": 21.4, …}, None where it is missing.
     latest = models.JSONField(default=dict)
     latest_at = models.DateTimeField(null=True)

@@ -24,12 +24,14 @@ from monitoring.models import (
     CheckStanding,
     InstrumentStatus,
     NoiseMeasurement,
+    SeriesRow,
     StatusChange,
     SystemIntegrityCheck,
 )
 from monitoring.status import STALE_AFTER_POLLS
+from monitoring.sync.days import day_told, tells_day
 from monitoring.sync.held import held_observe
-from monitoring.sync.rollups import day_levels, noise_rollups_refresh
+from monitoring.sync.rollups import noise_rollups_refresh
 from monitoring.sync.upsert import series_write, value_columns
 from monitoring.tiles import poll_every
 
@@ -227,10 +229,7 @@ def noise_store(*, instrument: Instrument, rows: Iterable[NoiseRow], now: dateti
             "level_seconds": None if length is None else round(length),
             **{name: table[newest].values.get(name) for name in ("LAeq", "LAFMax", "LCPeak")},
         }
-    newest_at = told["level_at"] if told else present.level_at or last
-    if last > newest_at - DAY:
-        # Late rows of the last day are in its line, too; history is not.
-        told["day_levels"] = day_levels(instrument=instrument, newest_at=newest_at)
+    told |= day_told(instrument=instrument, present=present, model=NoiseMeasurement, last=max(written))
     _present_update(present, told)
     levels_judge(instrument=instrument, table="noise", starts=table.starts, changed=len(written), now=now)
     return True
@@ -270,24 +269,34 @@ def _extras(table: NoiseTable) -> list[dict[str, object] | None]:
     ]
 
 
-def latest_store(
+def sample_present_store(
     *,
     instrument: Instrument,
+    model: type[SeriesRow],
     at: datetime,
     seconds: float | None,
-    values: dict[str, float | None],
+    values: dict[str, float | None] | None,
+    changed: Sequence[datetime],
     now: datetime,
-) -> bool:
-    """Keep a sample as the instrument's present reading, unless a later one is known. True where it changed."""
+) -> None:
+    """Keep the newest sample of an answer as the present reading, unless a later one is known, and the last day's line.
+
+    ``values`` is None where no page shows such a reading; ``changed`` are the rows that are new or corrected.
+    """
+    tells = bool(changed) and tells_day(instrument, model)
+    if values is None and not tells:
+        return
     present = present_of(instrument, now)
-    if present.latest_at is not None and at < present.latest_at:
-        return False
-    told = {
-        "latest": values,
-        "latest_at": at,
-        "latest_seconds": None if seconds is None else round(seconds),
-    }
-    return _present_update(present, told)
+    told: dict[str, Any] = {}
+    if values is not None and (present.latest_at is None or at >= present.latest_at):
+        told = {
+            "latest": values,
+            "latest_at": at,
+            "latest_seconds": None if seconds is None else round(seconds),
+        }
+    if tells:
+        told |= day_told(instrument=instrument, present=present, model=model, last=max(changed))
+    _present_update(present, told)
 
 
 def health_store(*, instrument: Instrument, row: MonitorCurrent, now: datetime) -> bool:

@@ -68,13 +68,15 @@ def samples(
             for row in rows
         ]
         written = series_upsert(model, cells)
-        if rows and latest is not None:
+        if rows:
             newest = max(rows, key=started)
-            ingest.latest_store(
+            ingest.sample_present_store(
                 instrument=instrument,
+                model=model,
                 at=started(newest),
                 seconds=seconds_of(newest),
-                values=latest(newest),
+                values=latest(newest) if latest is not None else None,
+                changed=written,
                 now=now,
             )
         if rows and model in LIMITED:

@@ -6,7 +6,6 @@ from django.db import connection
 
 from instruments.models import Instrument
 from instruments.statements import planned_cursor
-from monitoring.acoustics.day import QUARTER, QUARTERS, day_text, quarter_of
 from monitoring.models import NoiseMeasurement, NoiseRollup
 
 _COLUMNS = '"energy", "valid_s", "count", "LAeq_min", "LAeq_max", "LAFMax", "LCPeak"'
@@ -76,18 +75,3 @@ def noise_rollups_refresh(
                 ],
             )
             source, sums, within = rolled, _OF_BUCKETS, f'AND "bucket_s" = {int(bucket_s)}'
-
-
-def day_levels(*, instrument: Instrument, newest_at: datetime) -> str:
-    """The last day of ``instrument`` up to its newest level, from the quarter hours as they are summed now."""
-    last = quarter_of(newest_at)
-    rows = NoiseRollup.objects.filter(
-        instrument=instrument,
-        bucket_s=NoiseRollup.Bucket.QUARTER,
-        start_at__gt=last - QUARTERS * QUARTER,
-        start_at__lte=last,
-    )
-    return day_text(
-        {at: (energy, valid_s) for at, energy, valid_s in rows.values_list("start_at", "energy", "valid_s")},
-        newest_at,
-    )

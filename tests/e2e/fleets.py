@@ -111,13 +111,40 @@ def every_state(organisation: Organisation, *, now: datetime) -> dict[str, Instr
             organisation, "QT000004", "Mill Bridge", now=now, observed_at=now - timedelta(minutes=40)
         ),
         "checking": monitor(organisation, "QT000006", "School Lane", now=now, calibration_in_progress=True),
-        "measuring": monitor(organisation, "QT000007", "Harbour Wall", now=now, LAeq=0.0),
-        "air": monitor(organisation, "AQ000008", "Market Square", now=now, type="AirQuality"),
-        "vibration": monitor(organisation, "VB000009", "Tunnel Portal", now=now, type="Vibration"),
+        "measuring": monitor(
+            organisation, "QT000007", "Harbour Wall", now=now, LAeq=0.0, **_last_day("LAeq", 550, 120, now)
+        ),
+        "air": monitor(
+            organisation,
+            "AQ000008",
+            "Market Square",
+            now=now,
+            type="AirQuality",
+            latest={"PM2.5": 12.4, "PM10": 21.9},
+            latest_at=now - timedelta(minutes=3),
+            latest_seconds=60,
+            **_last_day("PM2.5", 150, 90, now),
+        ),
+        # Without a newest value, but with a day that has some.
+        "vibration": monitor(
+            organisation,
+            "VB000009",
+            "Tunnel Portal",
+            now=now,
+            type="Vibration",
+            **_last_day("PPV", 400, 390, now),
+        ),
         "gone": monitor(organisation, "QT000010", "Old Pier", now=now, gone_at=now - timedelta(days=3)),
     }
     made["unknown"] = make_instrument(organisation, "QT000005", name="Ring Road East")
     return made
+
+
+def _last_day(quantity: str, middle: int, swing: int, now: datetime) -> dict[str, Any]:
+    """A day of this quantity, in its last decimals, with two hours missing."""
+    numbers = [round(middle + swing * math.sin(number / 7)) for number in range(96)]
+    told = ["" if 50 <= place < 58 else str(number) for place, number in enumerate(numbers)]
+    return {"day_quantity": quantity, "day_values": ",".join(told), "day_at": now}
 
 
 def levels(

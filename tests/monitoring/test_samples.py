@@ -502,8 +502,10 @@ def test_the_newest_sample_is_the_present_reading(instrument: Instrument) -> Non
     present = store(instrument, Resource.PARTICULATES, dust(NOON, 7, 19), dust(NOON - MINUTE, 99, 99))
     assert present.latest == {"PM2.5": 7, "PM10": 19}
     assert (present.latest_at, present.latest_seconds) == (NOON, 60)
-    # History that comes later does not hide it, and leaves the page as it is.
-    older = store(instrument, Resource.PARTICULATES, dust(NOON - HOUR, 1, 2))
+    # What comes later and is older does not hide it; from before its last day it leaves the page as it is.
+    assert store(instrument, Resource.PARTICULATES, dust(NOON - HOUR, 1, 2)).latest == present.latest
+    present = InstrumentStatus.objects.get(instrument=instrument)
+    older = store(instrument, Resource.PARTICULATES, dust(NOON - 25 * HOUR, 1, 2))
     again = store(instrument, Resource.PARTICULATES, dust(NOON, 7, 19))
     assert older.latest == again.latest == present.latest
     assert older.changed_at == again.changed_at == present.changed_at
