@@ -12,7 +12,6 @@ from typing import Any
 
 from monitoring.alerts.judges.verdict import State, Verdict
 
-
 _TIMES = ("since", "dark_since", "clear_since", "at")
 
 
@@ -84,11 +83,7 @@ class Standing:
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> "Standing":
         """As `to_json` wrote it."""
-        times = {
-            name: datetime.fromisoformat(told[name])
-            for name in _TIMES
-            if told.get(name)
-        }
+        times = {name: datetime.fromisoformat(told[name]) for name in _TIMES if told.get(name)}
         return cls(
             severity=told.get("severity", 0),
             worst=told.get("worst", 0),

@@ -216,9 +216,7 @@ def test_a_night_of_a_clock_change_has_its_true_length(evening: date, hours: int
     ("start", "end", "inside"),
     [(time(22), time(1, 30), 210), (time(1, 30), time(5), 270), (time(0), time(0), 360)],
 )
-def test_hours_that_begin_or_end_in_the_hour_that_autumn_repeats(
-    start: time, end: time, inside: int
-) -> None:
+def test_hours_that_begin_or_end_in_the_hour_that_autumn_repeats(start: time, end: time, inside: int) -> None:
     """01:30 is told twice that night: hours end at the first, begin at the first, and hold once."""
     evening = datetime(2026, 10, 24, 21, tzinfo=UTC)
     if start < end:
