@@ -5,18 +5,28 @@ whole table, and two writers that each hold a part of it would wait for each oth
 partition goes into the default one and is found there like any other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from django.apps import apps
 from django.conf import settings
 from django.db import connections, transaction
 from django.db.migrations.operations.base import Operation
 from django.db.utils import DatabaseError
 
+log = structlog.get_logger(__name__)
 MONTHS_AHEAD = 3
+# A change of a table waits for everybody who reads it, a pg_dump of hours among them, and who comes to read it then
+# waits behind the change. So long at most; the next hour tries again.
+LOCK_WAIT = "2s"
+_LOCK_NOT_AVAILABLE = "55P03"
+
+
+class TableBusy(Exception):
+    """Somebody holds the table for longer than its other readers are to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,19 @@ def partitions(table: str, using: str = "default") -> list[Partition]:
     return found
 
 
+def table_change(statement: str, values: Sequence[Any] = (), *, using: str = "default") -> None:
+    """Make or drop a month in a transaction of its own. Raises TableBusy, and what PostgreSQL says."""
+    try:
+        with transaction.atomic(using=using), connections[using].cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
+            cursor.execute(statement, values)
+    except DatabaseError as error:
+        if getattr(error.__cause__, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        log.warning("partitions_wait", statement=statement)
+        raise TableBusy from None
+
+
 def partitions_ensure(
     *, now: datetime, kept: Mapping[str, datetime] | None = None, using: str = "default"
 ) -> list[str]:
@@ -84,7 +107,7 @@ def partitions_ensure(
     if connection.vendor != "postgresql":
         return []
     floor, last = now - timedelta(days=settings.HISTORY_DAYS), now + timedelta(days=31 * MONTHS_AHEAD)
-    made = []
+    made: list[str] = []
     for table in series_tables():
         standing = {partition.name for partition in partitions(table, using)}
         first = max(floor, (kept or {}).get(table, floor))
@@ -92,14 +115,17 @@ def partitions_ensure(
             partition = partition_of(table, start, end)
             if partition.name in standing:
                 continue
+            quote = connection.ops.quote_name
             try:
-                with transaction.atomic(using=using), connection.cursor() as cursor:
-                    quote = connection.ops.quote_name
-                    cursor.execute(
-                        f"CREATE TABLE {quote(partition.name)} PARTITION OF {quote(table)} "
-                        "FOR VALUES FROM (%s) TO (%s)",
-                        [start, end],
-                    )
+                table_change(
+                    f"CREATE TABLE {quote(partition.name)} PARTITION OF {quote(table)} "
+                    "FOR VALUES FROM (%s) TO (%s)",
+                    [start, end],
+                    using=using,
+                )
+            except TableBusy:
+                # Whoever reads this one for so long reads the others, too.
+                return made
             except DatabaseError:
                 # Another process made it, or rows of this month lie in the default partition and stay there.
                 continue

@@ -23,7 +23,7 @@ from monitoring.models import (
     VibrationDose,
     WeatherSample,
 )
-from monitoring.storage.partitions import partitions
+from monitoring.storage.partitions import TableBusy, partitions, table_change
 
 log = structlog.get_logger(__name__)
 CHUNK = 5_000
@@ -52,12 +52,14 @@ FLAGGED: dict[str, str] = {
 
 def partitions_drop(*, now: datetime) -> list[str]:
     """Drop the months that no organisation keeps any longer, whole; return their names."""
-    dropped = []
+    dropped: list[str] = []
     for table, cutoff in cutoffs(now).items():
         for partition in partitions(table):
             if partition.end_at <= cutoff:
-                with connection.cursor() as cursor:
-                    cursor.execute(f"DROP TABLE {connection.ops.quote_name(partition.name)}")
+                try:
+                    table_change(f"DROP TABLE {connection.ops.quote_name(partition.name)}")
+                except TableBusy:
+                    return dropped
                 dropped.append(partition.name)
     return dropped
 

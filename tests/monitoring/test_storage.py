@@ -1,6 +1,8 @@
 """Where rows lie and how long: month partitions on PostgreSQL, retention in chunks, rollups kept."""
 
 import itertools
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,7 +27,7 @@ from monitoring.storage.partitions import months, partitions, partitions_ensure,
 from monitoring.storage.retention import FLAGGED, partitions_drop, rows_drop
 from monitoring.storage.tasks import housekeeping
 from monitoring.sync.ingest import noise_store
-from tests.conftest import People, make_instrument
+from tests.conftest import People, make_instrument, make_organisation
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NOISE = NoiseMeasurement._meta.db_table
@@ -162,3 +164,56 @@ def test_a_month_that_nobody_keeps_is_not_made_to_be_dropped_again(people: Peopl
     # Of the others all that is fetched has a place.
     others = min(partition.start_at for partition in partitions(WeatherSample._meta.db_table))
     assert datetime.now(UTC) - others >= timedelta(days=200)
+
+
+@needs_partitions
+@pytest.mark.django_db(transaction=True)
+def test_a_dump_holds_up_the_months_and_no_reader(settings: Any) -> None:
+    """A change that waits for the dump would have everybody wait who comes to read after it."""
+    settings.HISTORY_DAYS = 200
+    now = datetime.now(UTC)
+    partitions_ensure(now=now)
+    last = partitions(NOISE)[-1].name
+    with connection.cursor() as cursor:
+        cursor.execute(f'DROP TABLE "{last}"')
+    owner = make_organisation("harbour")
+    with organisation_scope(owner.pk):
+        Retention.objects.create(resource=Resource.NOISE, days=31)
+    waited = [0.0]
+    dumping, done = threading.Event(), threading.Event()
+
+    def dump() -> None:
+        try:
+            with transaction.atomic():
+                with connection.cursor() as cursor:
+                    cursor.execute(f'LOCK TABLE "{NOISE}" IN ACCESS SHARE MODE')
+                dumping.set()
+                done.wait(60)
+        finally:
+            connection.close()
+
+    def read() -> None:
+        try:
+            while not done.is_set():
+                began = time.monotonic()
+                with connection.cursor() as cursor:
+                    cursor.execute(f'SELECT count(*) FROM "{NOISE}"')  # noqa: S608
+                waited.append(time.monotonic() - began)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for work in (dump, read)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert dumping.wait(30)
+        assert partitions_ensure(now=now) == []
+        assert partitions_drop(now=now) == []
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(60)
+    # Two seconds for each change, on a busy machine.
+    assert max(waited) < 10
+    assert partitions_ensure(now=now) == [last]
+    assert partitions_drop(now=now)
