@@ -276,7 +276,10 @@ class Transport:
         text = json.dumps(document)[:_KEPT_BODY]
         code, description = (self.key.redact(part) for part in _error_members(text))
         if (kind := _BY_CODE.get(code.lower())) is not None:
-            return kind(description or _PLAIN[kind], operation=operation, code=code)
+            if kind is errors.RateLimited and self._limiter is not None:
+                self._limiter.penalise(None)
+            # With the status: without one it was our own pace that refused, and nothing left this machine.
+            return kind(description or _PLAIN[kind], operation=operation, status=200, code=code)
         return self._unexpected(operation, None, "The answer has an unexpected form.", text, code)
 
     def _unexpected(

@@ -668,6 +668,7 @@ def test_what_an_answer_means(status: str, has_result: bool, fate: Fate) -> None
         (errors.ServerError("x", status=503), Fate.NOT_KNOWN),
         (errors.RateLimited("x"), Fate.LATER),
         (errors.RateLimited("x", status=429), Fate.FAILED),
+        (errors.RateLimited("x", status=200), Fate.FAILED),
         (errors.MissingScope("x", status=403), Fate.FAILED),
         (errors.AuthenticationFailed("x", status=401), Fate.FAILED),
         (errors.NotFound("x", status=404), Fate.FAILED),

@@ -282,6 +282,13 @@ def test_every_request_asks_the_limiter_and_every_429_is_told_to_it(served: Serv
             with pytest.raises(RateLimited):
                 client.instruments()
         assert (limiter.acquired, limiter.penalties) == (5, [4.0, None])
+        served.say({"error": "TooManyRequests"})
+        with pytest.raises(RateLimited) as caught:
+            client.instruments()
+        assert caught.value.status == 200, (
+            "it left this machine: whoever asks whether it may be sent again must know"
+        )
+        assert (limiter.acquired, limiter.penalties) == (6, [4.0, None, None])
         limiter.refuse = True
         with pytest.raises(RateLimited) as caught:
             client.instruments()
@@ -290,7 +297,7 @@ def test_every_request_asks_the_limiter_and_every_429_is_told_to_it(served: Serv
         None,
         "list instruments",
     )
-    assert len(served.asked) == 5
+    assert len(served.asked) == 6
 
 
 def test_threads_share_a_client(served: Served) -> None:
