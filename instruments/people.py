@@ -217,12 +217,18 @@ def membership_set_role(*, membership: Membership, role: str, actor: User) -> Me
     return membership
 
 
-def membership_remove(*, membership: Membership, actor: User) -> None:
-    """End a membership. Raises ValidationError for the last owner, and when an admin removes an owner."""
+def membership_check_removal(*, membership: Membership, actor: User) -> None:
+    """Raise ValidationError where ``membership_remove`` would: for the last owner, and an owner removed by an admin."""
     with transaction.atomic():
         membership.refresh_from_db(fields=["role"])
         _check_grant(actor, membership.organisation, membership.role)
         _keep_an_owner(membership)
+
+
+def membership_remove(*, membership: Membership, actor: User) -> None:
+    """End a membership. Raises ValidationError for the last owner, and when an admin removes an owner."""
+    with transaction.atomic():
+        membership_check_removal(membership=membership, actor=actor)
         membership.delete()
         activity_note(
             organisation=membership.organisation,

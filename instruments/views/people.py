@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from cirrusweb.htmx import render
 from instruments.access import organisation_for, person_for, require_role
@@ -21,6 +21,7 @@ from instruments.people import (
     invitation_revoke,
     invitation_send,
     may_grant,
+    membership_check_removal,
     membership_remove,
     membership_set_role,
 )
@@ -166,17 +167,22 @@ def member_role(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return redirect("instruments:people", slug=slug)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @require_role(Role.ADMIN)
 def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """End a membership, also one's own."""
+    """Ask once more, then end a membership, also one's own."""
     membership = _membership_for(request, pk)
+    person, own = membership.user, membership.user_id == request.user.pk
     try:
-        membership_remove(membership=membership, actor=person_for(request))
+        if request.method == "POST":
+            membership_remove(membership=membership, actor=person_for(request))
+        else:
+            membership_check_removal(membership=membership, actor=person_for(request))
     except ValidationError as refusal:
         messages.error(request, " ".join(refusal.messages))
         return redirect("instruments:people", slug=slug)
-    messages.success(request, _("%(person)s is no longer a member.") % {"person": membership.user})
-    if membership.user_id == request.user.pk:
-        return redirect("instruments:organisations")
-    return redirect("instruments:people", slug=slug)
+    if request.method != "POST":
+        context = {"person": person, "own": own, "organisation": membership.organisation}
+        return render(request, "instruments/member_remove.html", context)
+    messages.success(request, _("%(person)s is no longer a member.") % {"person": person})
+    return redirect("instruments:organisations") if own else redirect("instruments:people", slug=slug)

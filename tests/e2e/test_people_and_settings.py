@@ -39,11 +39,17 @@ def test_what_an_admin_changes_holds_at_once_and_stands_in_the_log(
     visit.check(page)
     page.get_by_role("button", name=re.compile("Revoke.*nora@example.com")).click()
     said(page, "The invitation of nora@example.com no longer works.")
-    page.get_by_role("button", name=re.compile("Remove.*Mary")).click()
+    page.get_by_role("link", name=re.compile("Remove.*Mary")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Remove Mary?")
+    visit.check(page)
+    page.get_by_role("link", name="Keep them").click()
+    page.get_by_role("link", name=re.compile("Remove.*Mary")).click()
+    page.get_by_role("button", name="Remove the member").click()
     said(page, "Mary is no longer a member.")
     expect(page.get_by_role("row", name="mary@example.com")).to_have_count(0)
     # An owner is out of an admin's reach.
     expect(page.get_by_role("row", name="alice@example.com")).to_contain_text("Owner")
+    expect(page.get_by_role("link", name=re.compile("Alice"))).to_have_count(0)
     expect(page.get_by_role("button", name=re.compile("Alice"))).to_have_count(0)
 
     manage(page, "Activity")

@@ -65,6 +65,27 @@ def test_one_of_two_owners_may_leave(people: People) -> None:
     assert people.client(people.alice).get("/o/harbour/people/").status_code == 404
 
 
+def test_removing_is_asked_about_on_a_page_first(people: People) -> None:
+    join(people.organisation, make_user("second@example.com"), Role.OWNER)
+    alices = people.client(people.alice)
+    for user, says in ((people.bob, "Remove Bob?"), (people.alice, "Leave Harbour?")):
+        path = address("member-remove", people, user)
+        answer = alices.get(path)
+        assert answer.status_code == 200
+        page = answer.content.decode()
+        assert says in page
+        assert '<form class="card form" method="post">' in page
+        assert "csrfmiddlewaretoken" in page
+        assert membership_of(people, user).pk
+        # The list leads there; it has no button that acts at once.
+        listed = alices.get("/o/harbour/people/").content.decode()
+        assert f'href="{path}"' in listed
+        assert f'action="{path}"' not in listed
+    # Whoever may not remove somebody is told so before anything else.
+    refused = people.client(people.adam).get(address("member-remove", people, people.alice), follow=True)
+    assert "Only an owner can make or unmake an owner." in refused.content.decode()
+
+
 def test_removed_member_is_out_at_once(people: People) -> None:
     bobs = people.client(people.bob)
     assert bobs.get("/o/harbour/people/").status_code == 200
