@@ -19,7 +19,14 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
 from instruments.access import person_for
-from instruments.admin_base import KnownWords, MirrorAdmin, NearPaginator, OrgOwnedAdmin, RemovedByCommand
+from instruments.admin_base import (
+    KnownWords,
+    MirrorAdmin,
+    NearPaginator,
+    OrgOwnedAdmin,
+    RemovedByCommand,
+    asked_first,
+)
 from instruments.forms import SecretField
 from instruments.keys import api_key_add, api_key_revoke, api_key_rotate, api_key_verify
 from instruments.models import ApiKey, Instrument, Invitation, Membership, Organisation, User
@@ -295,11 +302,25 @@ class ApiKeyAdmin(OrgOwnedAdmin[ApiKey]):
             self._verify(request, api_key)
 
     @admin.action(description=gettext_lazy("Revoke the chosen keys here and forget their secrets"))
-    def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> None:
-        """Stop using each."""
-        for api_key in chosen.filter(revoked_at=None):
+    def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> HttpResponse | None:
+        """Ask once more, then stop using each."""
+        chosen = chosen.filter(revoked_at=None)
+        asked = asked_first(
+            request,
+            chosen,
+            title=_("Revoke these keys?"),
+            told=_(
+                "Nothing is read with them any more, and their secrets are forgotten at once and cannot be brought "
+                "back. Everything that was read stays."
+            ),
+            button=_("Revoke the keys"),
+        )
+        if asked is not None:
+            return asked
+        for api_key in chosen:
             api_key_revoke(api_key=api_key, actor=person_for(request), now=timezone.now())
             messages.success(request, _("%(key)s is revoked here.") % {"key": api_key})
+        return None
 
 
 @admin.register(Authenticator)

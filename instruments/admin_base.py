@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite, ModelAdmin, ShowFacets, SimpleListFilter
+from django.contrib.admin import site as admin_site
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
@@ -13,6 +14,7 @@ from django.core.paginator import Paginator
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
@@ -58,6 +60,19 @@ class OperatorSite(AdminSite):
                 return response
 
         return super().admin_view(seeing_all, cacheable)
+
+
+def asked_first(
+    request: HttpRequest, chosen: Any, *, title: str, told: str, button: str
+) -> HttpResponse | None:
+    """The page that asks before an action touches ``chosen``; None once it was answered, or for none.
+
+    To be called first by an action that cannot be taken back: Django asks for none but its own deletion.
+    """
+    if request.POST.get("sure") or not chosen:
+        return None
+    context = {"title": title, "told": told, "button": button, "chosen": chosen, "opts": chosen.model._meta}
+    return TemplateResponse(request, "admin/ask.html", {**admin_site.each_context(request), **context})
 
 
 class NearPaginator(Paginator):
