@@ -19,6 +19,7 @@ _WORDS: dict[str, Any] = {
     "key_added": _("Key added"),
     "key_revoked": _("Key revoked"),
     "key_rotated": _("Key rotated"),
+    "member_added": _("Member added"),
     "member_joined": _("Member joined"),
     "member_left": _("Member left"),
     "member_removed": _("Member removed"),

@@ -27,6 +27,7 @@ from instruments.admin_base import (
     RemovedByCommand,
     asked_first,
 )
+from instruments.admin_members import MemberFormSet, MemberInline
 from instruments.forms import SecretField
 from instruments.keys import api_key_add, api_key_revoke, api_key_rotate, api_key_verify
 from instruments.models import ApiKey, Instrument, Invitation, Membership, Organisation, User
@@ -100,14 +101,6 @@ class UserAdmin(RemovedByCommand, DjangoUserAdmin):
             EmailAddress.objects.create(user=obj, email=obj.email, verified=True, primary=True)
 
 
-class MembershipInline(admin.StackedInline):
-    """Who belongs to the organisation. Not a table: Django gives the fields in one no labels."""
-
-    model = Membership
-    extra = 0
-    autocomplete_fields = ("user",)
-
-
 @admin.register(Organisation)
 class OrganisationAdmin(RemovedByCommand):
     """Organisations with their members."""
@@ -117,18 +110,22 @@ class OrganisationAdmin(RemovedByCommand):
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
     show_full_result_count = False
-    inlines = (MembershipInline,)
+    inlines = (MemberInline,)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: MemberFormSet, change: bool) -> None:
+        """Leave the members to the verbs."""
+        formset.apply(person_for(request))
 
 
 @admin.register(Membership)
-class MembershipAdmin(OrgOwnedAdmin[Membership]):
-    """Every place of every person."""
+class MembershipAdmin(MirrorAdmin[Membership]):
+    """Every place of every person. They are changed on the organisation's page."""
 
     list_display = ("user", "organisation", "role", "created_at")
     list_filter = ("role",)
     list_select_related = ("organisation", "user")
     search_fields = ("user__email", "organisation__name")
-    autocomplete_fields = ("organisation", "user")
+    fields = ("user", "organisation", "role", "created_at")
 
 
 @admin.register(Invitation)

@@ -1,5 +1,6 @@
 """Inviting people, letting them in, giving them roles and seeing them out; it draws no page."""
 
+from collections.abc import Collection
 from datetime import datetime
 from smtplib import SMTPException
 
@@ -185,14 +186,33 @@ def invitation_accept(*, digest: str, user: User, now: datetime) -> Membership:
     return membership
 
 
-def _keep_an_owner(membership: Membership) -> None:
+def owners_check(*, organisation_id: int, leaving: Collection[int]) -> None:
+    """Raise ValidationError if with ``leaving`` the organisation's last owner would go. In a transaction."""
     # The organisation's row is the lock: two owners who remove each other at once must not both succeed.
-    Organisation.objects.select_for_update().get(pk=membership.organisation_id)
-    owners = Membership.objects.filter(organisation=membership.organisation_id, role=Role.OWNER)
-    if membership.role == Role.OWNER and not owners.exclude(pk=membership.pk).exists():
+    Organisation.objects.select_for_update().get(pk=organisation_id)
+    owners = set(
+        Membership.objects.filter(organisation=organisation_id, role=Role.OWNER).values_list("pk", flat=True)
+    )
+    if owners and owners.issubset(leaving):
         raise ValidationError(
             _("An organisation keeps at least one owner: make somebody else an owner first."), code="last"
         )
+
+
+def membership_add(*, organisation: Organisation, user: User, role: str, actor: User) -> Membership:
+    """Make somebody a member without an invitation. Raises ValidationError for a role that the actor may not give."""
+    with transaction.atomic():
+        _check_grant(actor, organisation, role)
+        membership = Membership.objects.create(organisation=organisation, user=user, role=role)
+        activity_note(
+            organisation=organisation,
+            actor=actor,
+            verb="member_added",
+            subject=str(user),
+            detail=membership.get_role_display(),
+        )
+    logger.info("membership_added", organisation=organisation.slug, member=user.pk, actor=actor.pk)
+    return membership
 
 
 def membership_set_role(*, membership: Membership, role: str, actor: User) -> Membership:
@@ -201,7 +221,7 @@ def membership_set_role(*, membership: Membership, role: str, actor: User) -> Me
         membership.refresh_from_db(fields=["role"])
         _check_grant(actor, membership.organisation, role, membership.role)
         if role != Role.OWNER:
-            _keep_an_owner(membership)
+            owners_check(organisation_id=membership.organisation_id, leaving={membership.pk})
         before = membership.get_role_display()
         membership.role = role
         membership.save(update_fields=["role"])
@@ -222,7 +242,7 @@ def membership_check_removal(*, membership: Membership, actor: User) -> None:
     with transaction.atomic():
         membership.refresh_from_db(fields=["role"])
         _check_grant(actor, membership.organisation, membership.role)
-        _keep_an_owner(membership)
+        owners_check(organisation_id=membership.organisation_id, leaving={membership.pk})
 
 
 def membership_remove(*, membership: Membership, actor: User) -> None:

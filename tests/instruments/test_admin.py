@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from instruments.models import ApiKey, Invitation, Organisation, Role, User
+from instruments.models import Activity, ApiKey, Invitation, Membership, Organisation, Role, User
 from instruments.tenancy import all_organisations, organisation_scope
 from tests.conftest import (
     PASSWORD,
@@ -227,6 +227,79 @@ def test_members_are_edited_with_their_organisation(people: People, operator: Cl
     page = operator.get(address(Organisation, "change", people.organisation.pk)).content.decode()
     assert "alice@example.com" in page or "Alice" in page
     assert "charlie" not in page.lower()
+
+
+def save_members(operator: Client, organisation: Organisation, *rows: dict[str, Any]) -> Any:
+    """Send the organisation's page with these members' rows, as its form does."""
+    old = sum("id" in row for row in rows)
+    page = operator.get(change := address(Organisation, "change", organisation.pk))
+    prefix = page.context["inline_admin_formsets"][0].formset.prefix
+    values = {name: getattr(organisation, name) for name in ("name", "slug", "timezone")}
+    values |= {f"{prefix}-TOTAL_FORMS": len(rows), f"{prefix}-INITIAL_FORMS": old}
+    for number, row in enumerate(rows):
+        values |= {f"{prefix}-{number}-{name}": value for name, value in row.items()}
+    return operator.post(change, values)
+
+
+def test_members_changed_here_stand_in_the_organisations_log(people: People, operator: Client) -> None:
+    with organisation_scope(people.organisation.pk):
+        alice, adam, mary, bob = (
+            {"id": each.pk, "user": each.user_id, "role": each.role}
+            for each in Membership.objects.order_by("pk")
+        )
+    # Owner and admin change places in one go, Mary goes, Charlie comes, and Bob's row stays as it is.
+    answer = save_members(
+        operator,
+        people.organisation,
+        {**alice, "role": Role.ADMIN},
+        {**adam, "role": Role.OWNER},
+        {**mary, "DELETE": "on"},
+        # Whose place it is never changes.
+        {**bob, "user": people.charlie.pk},
+        {"user": people.charlie.pk, "role": Role.VIEWER},
+    )
+    assert answer.status_code == 302, answer.context["errors"]
+    with organisation_scope(people.organisation.pk):
+        assert dict(Membership.objects.values_list("user__email", "role")) == {
+            "alice@example.com": Role.ADMIN,
+            "adam@example.com": Role.OWNER,
+            "bob@example.com": Role.VIEWER,
+            "charlie@example.com": Role.VIEWER,
+        }
+        noted = Activity.objects.values_list("verb", "subject", "detail", "actor__email")
+        assert sorted(noted) == [
+            ("member_added", "Charlie", "Viewer", "op@example.com"),
+            ("member_removed", "Mary", "Member", "op@example.com"),
+            ("member_role_set", "Adam", "Admin → Owner", "op@example.com"),
+            ("member_role_set", "Alice", "Owner → Admin", "op@example.com"),
+        ]
+
+
+@pytest.mark.parametrize("change", [{"role": Role.ADMIN}, {"DELETE": "on"}])
+def test_last_owner_stays_here_as_well(people: People, operator: Client, change: dict[str, Any]) -> None:
+    with organisation_scope(people.organisation.pk):
+        alice = Membership.objects.get(user=people.alice)
+    answer = save_members(
+        operator,
+        people.organisation,
+        {"id": alice.pk, "user": alice.user_id, "role": alice.role, **change},
+    )
+    assert "keeps at least one owner" in answer.content.decode()
+    with organisation_scope(people.organisation.pk):
+        assert Membership.objects.get(user=people.alice).role == Role.OWNER
+        assert not Activity.objects.exists()
+
+
+def test_members_have_no_other_door(people: People, operator: Client) -> None:
+    """A second form for the same rows would need the same rules."""
+    with organisation_scope(people.organisation.pk):
+        alice = Membership.objects.get(user=people.alice)
+    for view, args in (("add", []), ("delete", [alice.pk])):
+        assert operator.post(address(Membership, view, *args), {"post": "yes"}).status_code == 403
+    change = address(Membership, "change", alice.pk)
+    assert operator.post(change, {"role": Role.VIEWER}).status_code == 403
+    # It leads to where they are changed.
+    assert address(Organisation, "change", people.organisation.pk) in operator.get(change).content.decode()
 
 
 def test_second_factor_can_be_removed_but_not_read(people: People, operator: Client) -> None:
