@@ -47,6 +47,22 @@ class OperatorCommand(BaseCommand):
         except KeyboardInterrupt:
             raise CommandError("Interrupted.", returncode=130) from None
 
+    def sure(self, options: dict[str, Any], *, told: str, address: str) -> None:
+        """Go on deleting if --yes was said, or ``address`` typed after ``told``. Raises CommandError otherwise."""
+        if options["yes"]:
+            return
+        if options["json"]:
+            raise CommandError("With --json nobody is asked: say --yes.")
+        self.stdout.write(told)
+        self.stdout.write("Type the address once more to delete: ", ending="")
+        self.stdout.flush()
+        try:
+            typed = input().strip()
+        except EOFError:
+            typed = ""
+        if typed != address:
+            raise CommandError("Nothing was deleted.")
+
     def json_write(self, result: Any) -> None:
         """``result`` as one JSON document on standard output."""
         self.stdout.write(json.dumps(result, ensure_ascii=False))

@@ -151,7 +151,7 @@ def test_a_person_goes_and_the_log_keeps_no_address(people: People, quarry: dict
         invitation_send(organisation=people.other, email=email, role="viewer", actor=people.charlie, now=NOW)
     quarry["instruments.Activity"] += 1
 
-    said = run("person_delete", "Bob@Example.com")
+    said = run("person_delete", "Bob@Example.com", "--yes")
 
     assert (said.out, said.failure) == ("bob@example.com is deleted.\n", "")
     assert not User.objects.filter(pk=bob.pk).exists()
@@ -169,14 +169,26 @@ def test_a_person_goes_and_the_log_keeps_no_address(people: People, quarry: dict
     assert LogEntry.objects.get().object_repr == removal.SOMEBODY
 
 
+def test_it_asks_for_a_persons_address_once_more(people: People, run: Run) -> None:
+    for typed in ("", "y\n"):
+        said = run("person_delete", "Bob@Example.com", stdin=typed)
+        assert said.failure == "Nothing was deleted."
+        assert "bob@example.com: the account will be deleted for good" in said.out
+    assert run("person_delete", "bob@example.com", "--json").failure.endswith("say --yes.")
+    assert User.objects.filter(pk=people.bob.pk).exists()
+    said = run("person_delete", "bob@example.com", stdin="bob@example.com\n")
+    assert said.out.endswith("bob@example.com is deleted.\n")
+    assert run("person_delete", "mary@example.com", "--yes", "--json").json == {"deleted": "mary@example.com"}
+
+
 def test_the_only_owner_stays(people: People, run: Run) -> None:
-    said = run("person_delete", "alice@example.com")
+    said = run("person_delete", "alice@example.com", "--yes")
     assert said.failure.startswith("alice@example.com is the only owner of harbour")
     assert User.objects.filter(pk=people.alice.pk).exists()
     assert run("person_delete", "nobody@example.com").failure == "Nobody signs in with nobody@example.com."
     second = make_user("ann@example.com")
     join(people.organisation, second, "owner")  # type: ignore[arg-type]
-    assert run("person_delete", "alice@example.com").failure == ""
+    assert run("person_delete", "alice@example.com", "--yes").failure == ""
 
 
 def test_the_admin_says_how_and_collects_nothing(people: People, quarry: dict[str, int]) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from cirrusweb.console import OperatorCommand, organisation_named
 from cirrusweb.removal import organisation_remove
@@ -27,14 +27,7 @@ class Command(OperatorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         organisation = organisation_named(options["organisation"])
-        if not options["yes"]:
-            if options["json"]:
-                raise CommandError("With --json nobody is asked: say --yes.")
-            self.stdout.write(self._said(organisation))
-            self.stdout.write("Type its address once more to delete it: ", ending="")
-            self.stdout.flush()
-            if _typed() != organisation.slug:
-                raise CommandError("Nothing was deleted.")
+        self.sure(options, told=self._said(organisation), address=organisation.slug)
         rows: dict[str, int] = {}
         last = ""
         for what, count in organisation_remove(organisation=organisation):
@@ -62,10 +55,3 @@ class Command(OperatorCommand):
             f"{organisation.name}: {counted}, and everything that was ever measured, checked and told of them will be "
             "deleted for good. Webhooks at MyCirrus stay: remove them first on its Webhooks page."
         )
-
-
-def _typed() -> str:
-    try:
-        return input().strip()
-    except EOFError:
-        return ""
