@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.template import engines
 from django.template.loader import get_template
 from django.utils import translation
 
@@ -36,3 +37,11 @@ def test_a_page_that_stands_alone_needs_no_request_and_says_its_language(page: s
     """It is rendered when the rest may be broken; a database would be refused here."""
     with translation.override("de"):
         assert '<html lang="de"' in get_template(page).render()
+
+
+@pytest.mark.parametrize("mail", sorted(TEMPLATES.glob("**/email/*.html")), ids=lambda path: path.name)
+def test_a_mail_says_the_language_that_it_is_written_in(mail: Path) -> None:
+    if not mail.name.startswith("_"):
+        beginning = mail.read_text().partition("<head>")[0]
+        with translation.override("de"):
+            assert '<html lang="de">' in engines["django"].from_string(beginning).render({})
