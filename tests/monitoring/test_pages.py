@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.db import connection
+from django.template.loader import render_to_string
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -251,3 +252,11 @@ def test_outsiders_find_nothing(people: People, now: datetime, address: str) -> 
 def test_a_made_up_place_in_the_record_is_not_found(people: People, now: datetime, before: str) -> None:
     monitor(people.organisation, "QT000001", "Wall", now=now)
     assert people.client(people.bob).get(f"{FLEET}i/QT000001/sics/?before={before}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("unit", "told"), [("dB", '61.2<span class="unit">dB</span>'), ("", "61.2</span>"), (None, "61.2</span>")]
+)
+def test_a_quantity_without_a_unit_has_none(unit: str | None, told: str) -> None:
+    page = render_to_string("_reading.html", {"value": 61.23, "unit": unit})
+    assert f'<span class="reading">{told}' in page
