@@ -165,30 +165,37 @@ def subjects_look(*, version: AlertRuleVersion, now: datetime) -> None:
 
 
 @transaction.atomic
-def rule_pause(*, rule: AlertRule, now: datetime) -> None:
-    """Stop judging: its open incidents end with that as the reason."""
+def rule_pause(*, rule: AlertRule, now: datetime) -> bool:
+    """Stop judging: its open incidents end with that as the reason. False where it was paused already."""
+    # Claimed, not locked, as below: of two clicks at once the second changes nothing.
+    if not AlertRule.objects.filter(pk=rule.pk, paused_at=None).update(paused_at=now):
+        return False
     rule.paused_at = now
-    rule.save(update_fields=["paused_at"])
     _stop(rule, now)
+    return True
 
 
 @transaction.atomic
-def rule_resume(*, rule: AlertRule, actor: User | None, now: datetime) -> None:
-    """Go on judging, as the next version: what was measured in the pause is judged by none."""
-    version = AlertRuleVersion.objects.filter(rule=rule, current=True).first()
+def rule_resume(*, rule: AlertRule, actor: User | None, now: datetime) -> bool:
+    """Go on judging, as the next version: what was measured in the pause is judged by none. False where it does."""
+    if not AlertRule.objects.filter(pk=rule.pk).exclude(paused_at=None).update(paused_at=None):
+        return False
     rule.paused_at = None
-    rule.save(update_fields=["paused_at"])
+    version = AlertRuleVersion.objects.filter(rule=rule, current=True).first()
     if version is not None:
         draft = Draft(rule.kind, rule.name, version.settings, version.serials, version.sites, version.source)
         rule_save(draft=draft, rule=rule, actor=actor, now=now)
+    return True
 
 
 @transaction.atomic
-def rule_remove(*, rule: AlertRule, now: datetime) -> None:
-    """Take the rule out of use. It stays stored: incidents name it."""
+def rule_remove(*, rule: AlertRule, now: datetime) -> bool:
+    """Take the rule out of use. It stays stored: incidents name it. False where it was out of use already."""
+    if not AlertRule.objects.filter(pk=rule.pk, removed_at=None).update(removed_at=now):
+        return False
     rule.removed_at = now
-    rule.save(update_fields=["removed_at"])
     _stop(rule, now)
+    return True
 
 
 def _stop(rule: AlertRule, now: datetime) -> None:

@@ -144,18 +144,18 @@ def alert_rule_switch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     with transaction.atomic():
         match request.POST.get("do"):
             case "pause":
-                rule_pause(rule=rule, now=now)
-                _note(request, "alert_rule_paused", rule)
+                if rule_pause(rule=rule, now=now):
+                    _note(request, "alert_rule_paused", rule)
                 messages.success(
                     request, _("Paused. What it had open is closed, and whoever was told of it hears so.")
                 )
             case "resume":
-                rule_resume(rule=rule, actor=person_for(request), now=now)
-                _note(request, "alert_rule_resumed", rule)
+                if rule_resume(rule=rule, actor=person_for(request), now=now):
+                    _note(request, "alert_rule_resumed", rule)
                 messages.success(request, _("It judges again."))
             case "remove":
-                rule_remove(rule=rule, now=now)
-                _note(request, "alert_rule_removed", rule)
+                if rule_remove(rule=rule, now=now):
+                    _note(request, "alert_rule_removed", rule)
                 messages.success(
                     request,
                     _("Taken out of use. What it had open is closed, and whoever was told of it hears so."),
