@@ -1,13 +1,14 @@
 """Letting old rows go: per organisation and resource, in bounded chunks; rollups are always kept."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import Min
 
-from instruments.models import Organisation
+from instruments.models import Instrument, Organisation
 from instruments.tenancy import all_organisations, organisation_scope
 from monitoring.models import (
     FrequencyMeasurement,
@@ -92,25 +93,28 @@ def rows_drop(*, organisation: Organisation, now: datetime, most: int = 200_000)
             # A flag of a row that is gone would point at nothing.
             ImpossibleRow.objects.filter(table=FLAGGED.get(rule.resource, ""), start_at__lt=edge).delete()
             old = model.objects.filter(start_at__lt=edge, **where)
-            while total < most:
-                count = _chunk(old)
+            instruments = Instrument.objects.order_by("pk").values_list("pk", flat=True)
+            for count in chain.from_iterable(_chunks(old.filter(instrument_id=pk)) for pk in instruments):
                 total += count
-                if count == 0:
+                if total >= most:
                     break
     if total:
         log.info("retention", organisation=organisation.slug, rows=total)
     return total
 
 
-def _chunk(old: Any) -> int:
-    """Delete one instrument's oldest rows, some hours at a time: an index range, no long lock, no long transaction."""
-    first = old.order_by().values("instrument_id").annotate(since=Min("start_at")).order_by("since").first()
-    if first is None:
-        return 0
-    rows = old.filter(instrument_id=first["instrument_id"])
-    edge = rows.order_by("start_at").values_list("start_at", flat=True)[CHUNK : CHUNK + 1].first()
-    if edge is not None:
-        rows = rows.filter(start_at__lt=edge)
-    with transaction.atomic():
-        count: int = rows._raw_delete(rows.db)
-    return count
+def _chunks(old: Any) -> Iterator[int]:
+    """Delete one instrument's rows from the oldest on, a chunk in each transaction: an index range, no long lock.
+
+    Each begins where the last one ended: what was deleted lies in PostgreSQL's index until it is vacuumed.
+    """
+    while True:
+        edge = old.order_by("start_at").values_list("start_at", flat=True)[CHUNK : CHUNK + 1].first()
+        rows = old if edge is None else old.filter(start_at__lt=edge)
+        with transaction.atomic():
+            count: int = rows._raw_delete(rows.db)
+        if count:
+            yield count
+        if edge is None:
+            return
+        old = old.filter(start_at__gte=edge)

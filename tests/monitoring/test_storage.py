@@ -84,6 +84,23 @@ def test_old_rows_go_in_chunks_and_only_where_a_rule_says_so(
     assert rows_drop(organisation=people.organisation, now=NOW) == 0
 
 
+def test_no_chunk_reads_what_the_others_delete(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at all that is old before each would make twice the rows four times the work."""
+    monkeypatch.setattr(retention, "CHUNK", 3)
+    store(people.organisation, *range(50, 60))
+    with organisation_scope(people.organisation.pk):
+        Retention.objects.create(resource=Resource.NOISE, days=40)
+    with CaptureQueriesContext(connection) as queries:
+        assert rows_drop(organisation=people.organisation, now=NOW) == 10
+    table = NoiseMeasurement._meta.db_table
+    told = [each["sql"] for each in queries if table in each["sql"]]
+    looks = [each for each in told if each.startswith("SELECT")]
+    assert (len(looks), len(told)) == (4, 8)
+    # By the one index, in its order, from where the last one ended.
+    assert all("LIMIT 1 OFFSET 3" in each and "GROUP BY" not in each for each in looks)
+    assert all('"start_at" >= ' in each for each in told[2:])
+
+
 def test_flags_go_with_their_rows(people: People) -> None:
     store(people.organisation, 10, 50)
     store(people.other, 50)
