@@ -28,6 +28,8 @@ class Gap(OrgOwned):
                 fields=["organisation", "instrument", "resource", "start_at"], name="gap_once"
             )
         ]
+        # By which the record page counts them.
+        indexes = [models.Index(fields=["organisation", "resource", "kind"], name="gap_kinds")]
 
     def __str__(self) -> str:
         return f"{self.resource} of {self.instrument_id}, {self.start_at:%Y-%m-%d %H:%M}Z"

@@ -96,6 +96,17 @@ def test_a_larger_fleet_costs_the_same_queries(people: People) -> None:
     assert counts[0] == counts[1]
 
 
+def test_gaps_are_counted_in_an_index_alone(people: People) -> None:
+    if connection.vendor == "sqlite":
+        with organisation_scope(people.organisation.pk), CaptureQueriesContext(connection) as queries:
+            record_of(now=NOW)
+            (counted,) = (each["sql"] for each in queries if Gap._meta.db_table in each["sql"])
+            with connection.cursor() as cursor:
+                plan = str(cursor.execute(f"EXPLAIN QUERY PLAN {counted}").fetchall())
+        assert "COVERING INDEX gap_kinds" in plan
+        assert "TEMP B-TREE" not in plan
+
+
 def test_a_poll_brings_the_part_that_the_page_shows(people: People) -> None:
     fleet(people.organisation, 1, make_key(people.organisation))
     client, address = people.client(people.bob), reverse("monitoring:record", args=["harbour"])
