@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection
 from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce, Lower, Trim
 from django.utils import timezone
@@ -16,11 +17,21 @@ from django.utils.translation import gettext_lazy as _
 
 from instruments.models import Instrument
 from instruments.mycirrus.types import DECIDED
+from instruments.statements import planned_cursor
+from instruments.tenancy import active_organisation_id
 from monitoring.acoustics.drift import Frequency
 from monitoring.acoustics.validity import Suspect, offset_is_large, released, step_is_large
 from monitoring.check_standings import sic_frequencies
 from monitoring.conditions import Look
-from monitoring.models import Calibration, Certificate, CheckStanding, DoubtReview, Tolerances
+from monitoring.models import (
+    Calibration,
+    Certificate,
+    CheckStanding,
+    DoubtReview,
+    FleetVersion,
+    Tolerances,
+)
+from monitoring.standing import COUNTED
 
 # Due within these is said beforehand.
 CALIBRATION_SOON, CERTIFICATE_SOON = timedelta(days=14), timedelta(days=60)
@@ -241,6 +252,26 @@ def _sic_rules(tolerances: Tolerances, time: BoardTime) -> list[tuple[str, Q]]:
         ),
         ("unclear", Q(check_standing__sic_difference_db__isnull=True)),
     ]
+
+
+_VERSION = f"""
+    SELECT (SELECT sum(number) FROM {FleetVersion._meta.db_table}
+            WHERE organisation_id = %s AND topic = {FleetVersion.Topic.CHECKS:d}){{forget}}
+"""  # noqa: S608 - every name is ours, every value is a parameter
+
+
+def board_version(*, now: datetime) -> str:
+    """Changes when anything on a board could have: one query that costs the same whatever the fleet.
+
+    What changes by time alone (a check that is due, a night without one, a move that was planned) takes days to come:
+    it may be told a quarter of an hour late.
+    """
+    # Only where this reads what its own transaction has written; see monitoring/standing.py.
+    counted = COUNTED[FleetVersion.Topic.CHECKS]
+    forget = f", set_config('{counted}', '', true)" if connection.vendor == "postgresql" else ""
+    with planned_cursor() as cursor:
+        cursor.execute(_VERSION.format(forget=forget), [active_organisation_id()])
+        return f"{cursor.fetchone()[0] or 0}.{int(now.timestamp()) // 900}"
 
 
 def board_counts(rows: QuerySet[Any, Any], kind: str) -> dict[str, int]:

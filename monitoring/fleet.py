@@ -201,7 +201,8 @@ class Version:
 
 
 _VERSION = f"""
-    SELECT (SELECT sum(number) FROM {FleetVersion._meta.db_table} WHERE organisation_id = %s),
+    SELECT (SELECT sum(number) FROM {FleetVersion._meta.db_table}
+            WHERE organisation_id = %s AND topic = {FleetVersion.Topic.FLEET:d}),
            (SELECT max(observed_at) FROM {InstrumentStatus._meta.db_table}
             WHERE organisation_id = %s AND observed_at < %s),
            (SELECT max(paused_until) FROM {ApiKey._meta.db_table}
@@ -219,7 +220,11 @@ def fleet_version(*, now: datetime) -> Version:
     instant = connection.ops.adapt_datetimefield_value
     silent_before = instant(_silent_before(now))
     # Only where this reads what its own transaction has written; see monitoring/standing.py.
-    forget = f", set_config('{COUNTED}', '', true)" if connection.vendor == "postgresql" else ""
+    forget = (
+        f", set_config('{COUNTED[FleetVersion.Topic.FLEET]}', '', true)"
+        if connection.vendor == "postgresql"
+        else ""
+    )
     with planned_cursor() as cursor:
         cursor.execute(
             _VERSION.format(forget=forget),

@@ -1,4 +1,4 @@
-"""What the database itself keeps of a fleet: each instrument's standing, and a count of what changed on its page.
+"""What the database itself keeps of a fleet: each instrument's standing, and a count of what changed on its pages.
 
 Triggers do it, whoever writes: a worker, a page, the admin or a script. `Instrument.standing` is `state_of` without
 silence, which comes by time alone and is laid over it when a fleet is read (monitoring/fleet.py). They live outside
@@ -10,15 +10,34 @@ from typing import Any
 
 from django.db import connections
 
-from instruments.models import ApiKey, Instrument
-from monitoring.models import FleetVersion, InstrumentStatus, Lane, Outcome, Resource, SyncTarget
+from instruments.models import ApiKey, Deployment, Instrument, Site
+from monitoring.models import (
+    Certificate,
+    CheckStanding,
+    DoubtReview,
+    FleetVersion,
+    InstrumentStatus,
+    Lane,
+    Outcome,
+    Resource,
+    SyncTarget,
+    Tolerances,
+)
 from monitoring.status import State
 
 _PREFIX = "fleet_"
 _SHARDS = 64
+_FLEET, _CHECKS = FleetVersion.Topic.FLEET, FleetVersion.Topic.CHECKS
 # Which organisation's news this transaction has counted; PostgreSQL forgets it with the transaction. Whoever reads
 # the count inside of the same transaction clears it, or would miss what comes after.
-COUNTED = "cirrusweb.counted"
+COUNTED = {_FLEET: "cirrusweb.counted", _CHECKS: "cirrusweb.counted_checks"}
+# What a trigger does but for a standing: the topic that it counts, and whether it may make the row of a count.
+_COUNTS = {
+    "news": (_FLEET, True),
+    "removed": (_FLEET, False),
+    "checks": (_CHECKS, True),
+    "checks_removed": (_CHECKS, False),
+}
 _INSTRUMENT, _STATUS = Instrument._meta.db_table, InstrumentStatus._meta.db_table
 _KEY, _TARGET = ApiKey._meta.db_table, SyncTarget._meta.db_table
 _VERSION = FleetVersion._meta.db_table
@@ -51,6 +70,7 @@ _SHOWN = (
     "gone_at",
     "standing",
 )
+_ON_BOARDS = ("serial", "name", "type", "model", "gone_at")
 _KEY_SHOWN = ("label", "state", "scopes", "paused_until", "revoked_at")
 
 
@@ -63,7 +83,7 @@ def _differs(*columns: str) -> str:
 
 
 def _triggers() -> Iterator[tuple[str, str, str, str, str, str]]:
-    """Name, table, event, the row that says whose it is, condition, and what is done: "standing" or "news"."""
+    """Name, table, event, the row that says whose it is, condition, and "standing" or one of `_COUNTS`."""
     heard = "(OLD.observed_at IS NULL) <> (NEW.observed_at IS NULL)"
     facts = f"{heard} OR {_differs(*_FACTS)}"
     yield "status_added", _STATUS, "INSERT", "NEW", "", "standing"
@@ -88,6 +108,18 @@ def _triggers() -> Iterator[tuple[str, str, str, str, str, str]]:
     yield "instrument_removed", _INSTRUMENT, "DELETE", "OLD", "", "removed"
     yield "key_removed", _KEY, "DELETE", "OLD", "", "removed"
     yield "target_removed", _TARGET, "DELETE", "OLD", _first("OLD"), "removed"
+
+    named = f"UPDATE OF {', '.join(_ON_BOARDS)}"
+    yield "instrument_board", _INSTRUMENT, named, "NEW", _differs(*_ON_BOARDS), "checks"
+    yield "instrument_board_new", _INSTRUMENT, "INSERT", "NEW", "", "checks"
+    yield "instrument_board_removed", _INSTRUMENT, "DELETE", "OLD", "", "checks_removed"
+    for model in (CheckStanding, Certificate, DoubtReview, Tolerances, Deployment):
+        table = model._meta.db_table
+        yield f"{table}_new", table, "INSERT", "NEW", "", "checks"
+        yield f"{table}_changed", table, "UPDATE", "NEW", "", "checks"
+    yield "site_named", Site._meta.db_table, "UPDATE OF name", "NEW", _differs("name"), "checks"
+    for model in (Certificate, Deployment):
+        yield f"{model._meta.db_table}_removed", model._meta.db_table, "DELETE", "OLD", "", "checks_removed"
 
 
 def standing_triggers_drop(using: str, **_: Any) -> None:
@@ -139,22 +171,24 @@ def _sqlite_trigger(name: str, table: str, event: str, row: str, condition: str,
         key = f"NEW.{_key_of(table)}"
         deed = _restood(key, f"({_STANDING}{key})")
     else:
-        deed = _counted(f"{row}.organisation_id", "0", made=does == "news")
+        topic, made = _COUNTS[does]
+        deed = _counted(f"{row}.organisation_id", topic, "0", made=made)
     # IS is SQLite's own word for what both databases say in the conditions.
     when = f"WHEN {condition} ".replace("IS DISTINCT FROM", "IS NOT") if condition else ""
     return f"CREATE TRIGGER {_PREFIX}{name} AFTER {event} ON {table} {when}BEGIN {deed}; END"
 
 
-def _counted(organisation: str, shard: str, *, made: bool) -> str:
+def _counted(organisation: str, topic: int, shard: str, *, made: bool) -> str:
     """Count one more. What is being removed makes no row: its organisation may be on its way out, too."""
     if made:
         return (
-            f"INSERT INTO {_VERSION} (organisation_id, shard, number) VALUES ({organisation}, {shard}, 1) "  # noqa: S608
-            f"ON CONFLICT (organisation_id, shard) DO UPDATE SET number = {_VERSION}.number + 1"
+            f"INSERT INTO {_VERSION} (organisation_id, topic, shard, number) "  # noqa: S608
+            f"VALUES ({organisation}, {topic:d}, {shard}, 1) "
+            f"ON CONFLICT (organisation_id, topic, shard) DO UPDATE SET number = {_VERSION}.number + 1"
         )
     return (
         f"UPDATE {_VERSION} SET number = number + 1 "  # noqa: S608
-        f"WHERE id = (SELECT min(id) FROM {_VERSION} WHERE organisation_id = {organisation})"
+        f"WHERE id = (SELECT min(id) FROM {_VERSION} WHERE organisation_id = {organisation} AND topic = {topic:d})"
     )
 
 
@@ -174,14 +208,15 @@ def _postgresql_functions() -> Iterator[str]:
         )
     # A connection counts on a shard of its own, which few others share.
     shard = f"pg_backend_pid() % {_SHARDS}"
-    for does, row in (("news", "NEW"), ("removed", "OLD")):
-        deed = _counted(f"{row}.organisation_id", shard, made=does == "news")
+    for does, (topic, made) in _COUNTS.items():
+        row, counted = "NEW" if made else "OLD", COUNTED[topic]
+        deed = _counted(f"{row}.organisation_id", topic, shard, made=made)
         # Once for a transaction is enough: nobody else sees what is between. Ten thousand times, as when the list of
         # a large account is first stored, would walk past every earlier version of the row at each.
         yield (
             f"CREATE OR REPLACE FUNCTION {_PREFIX}{does}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            f"IF current_setting('{COUNTED}', true) IS DISTINCT FROM {row}.organisation_id::text THEN {deed}; "
-            f"PERFORM set_config('{COUNTED}', {row}.organisation_id::text, true); END IF; RETURN NULL; END $$"
+            f"IF current_setting('{counted}', true) IS DISTINCT FROM {row}.organisation_id::text THEN {deed}; "
+            f"PERFORM set_config('{counted}', {row}.organisation_id::text, true); END IF; RETURN NULL; END $$"
         )
 
 

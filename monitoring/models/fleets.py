@@ -11,20 +11,27 @@ from instruments.tenancy import OrgOwned, ScopedManager, ScopedQuerySet
 
 
 class FleetVersion(OrgOwned):
-    """A count that the database moves by one whenever something that the fleet page shows is written.
+    """A count that the database moves by one whenever something is written that the pages of a topic show.
 
-    The sum over the shards is the version. They are several so that workers which write for one organisation at
+    The sum over the shards is the topic's version. They are several so that workers which write for one organisation at
     the same time do not wait for each other; monitoring/standing.py has the triggers.
     """
 
+    class Topic(models.IntegerChoices):
+        FLEET = 0, _("Fleet")
+        CHECKS = 1, _("Checks")
+
+    topic = models.PositiveSmallIntegerField(choices=Topic, default=Topic.FLEET)
     shard = models.PositiveSmallIntegerField()
     number = models.BigIntegerField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["organisation", "shard"], name="fleet_version_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "topic", "shard"], name="fleet_version_once")
+        ]
 
     def __str__(self) -> str:
-        return f"{self.organisation_id}.{self.shard}: {self.number}"
+        return f"{self.organisation_id}.{self.topic}.{self.shard}: {self.number}"
 
 
 class FleetColumns(OrgOwned):

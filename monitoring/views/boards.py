@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpRespo
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from cirrusweb.htmx import render, wants_fragment
+from cirrusweb.htmx import render, unchanged, wants_fragment
 from instruments.access import organisation_for
 from monitoring.boards import (
     BOARDS,
@@ -25,6 +25,7 @@ from monitoring.boards import (
     board_filtered,
     board_page,
     board_row,
+    board_version,
 )
 from monitoring.conditions import Look
 from monitoring.models.tolerances import Tolerances, tolerances_in_force
@@ -88,8 +89,12 @@ class _Asked:
 
 @require_safe
 def board_view(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
-    """A page of the board; below its last row the next continues without counting."""
-    organisation, asked = organisation_for(request), _Asked.of(request, kind)
+    """A page of the board, on which the next continues below its last row; a poll without news costs a 204."""
+    organisation, version = organisation_for(request), board_version(now=timezone.now())
+    polled = wants_fragment(request) and "version" in request.GET
+    if polled and request.GET["version"] == version:
+        return unchanged()
+    asked = _Asked.of(request, kind)
     searched = board_filtered(asked.rows(), kind, text=asked.text, state="")
     counts = board_counts(searched, kind)
     wanted = board_filtered(searched, kind, text="", state=asked.state)
@@ -112,11 +117,12 @@ def board_view(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
         "sort_words": SORTS[kind][asked.sort],
         "first": asked.query() if asked.after else None,
         "csv_query": asked.query(),
+        "poll_query": asked.query(after=asked.after, version=version),
         "can_manage": request.membership.can_manage,  # type: ignore[attr-defined]
         "can_act": request.membership.can_act,  # type: ignore[attr-defined]
     }
     response = render(request, "monitoring/board.html", context, fragment="check-board")
-    if wants_fragment(request):
+    if wants_fragment(request) and not polled:
         query = asked.query()
         response["HX-Push-Url"] = f"{request.path}?{query}" if query else request.path
     return response

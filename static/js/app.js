@@ -7,6 +7,7 @@
 //   data-menu                  on <details>: closes on Escape, on a click elsewhere, and when another opens
 //   data-tab="words"           on what htmx swaps in: begins the title of the tab, which is all that is seen of a page left open
 //   data-announce="words"      on what htmx swaps in: read out politely when the words differ from those before
+//   data-hold                  on what polls: waits while the pointer moves about in it, so that no row goes away under it
 //   hx-trigger="every 15s, wake"   polling that rests in a hidden tab and catches up when it is seen again
 //   fires "themechange" on document when the colours change
 (() => {
@@ -133,10 +134,12 @@
   // Each region for itself: two that take turns at being swapped would otherwise repeat themselves for ever.
   function announce(words, of = "") {
     const region = byId("live");
-    if (!region || !words || words === announced.get(of)) return;
+    if (!region || words === announced.get(of)) return;
     announced.set(of, words);
-    region.textContent = words;
+    if (words) region.textContent = words;
   }
+  // What a page says when it is opened is read with it.
+  for (const region of document.querySelectorAll("[data-announce]")) announced.set(region.id, region.dataset.announce);
 
   let goodAt = new Date();
 
@@ -157,9 +160,15 @@
 
   // --- htmx
 
+  // A pointer that rests does not count: that of a screen on the wall rests for ever.
+  const MOVING_MS = 5_000;
+  let movedAt = -Infinity;
+  addEventListener("pointermove", (event) => (movedAt = event.timeStamp), { passive: true });
+
   document.addEventListener("htmx:beforeRequest", (event) => {
     const cause = event.detail.requestConfig?.triggeringEvent;
-    if (document.hidden && !cause) event.preventDefault();
+    const held = event.detail.elt.matches("[data-hold]:hover") && performance.now() - movedAt < MOVING_MS;
+    if ((document.hidden || held) && !cause) event.preventDefault();
   });
 
   document.addEventListener("visibilitychange", () => {

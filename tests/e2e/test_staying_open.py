@@ -1,0 +1,75 @@
+"""Pages that stay open in a browser: what is new comes by itself, and nothing moves under hand or eye."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from playwright.sync_api import expect
+
+from instruments.tenancy import organisation_scope
+from monitoring.check_standings import standing_refresh
+from monitoring.models import SystemIntegrityCheck
+from tests.conftest import People
+from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit
+from tests.e2e.fleets import drifting, every_state
+
+WIDTHS = [PHONE, DESKTOP]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_board_renews_itself_and_the_keyboard_stays(
+    crew: People, visit: Visit, now: datetime, poll: Poll, width: int
+) -> None:
+    made = every_state(crew.organisation, now=now)
+    for state in ("measuring", "offline"):
+        drifting(made[state], now=now)
+    page = visit.page(crew.bob, width=width)
+    page.goto("/o/harbour/checks/sics/?sort=limit")
+    rows = page.locator("#check-board tbody tr")
+    expect(page.locator("#count-failed")).to_have_count(0)
+    title = page.title()
+    link = rows.first.get_by_role("link")
+    link.focus()
+    words = link.inner_text()
+    # Nothing is new: the rows stay the very same.
+    rows.first.evaluate("(row) => { row.dataset.kept = 1 }")
+    poll(page, "check-board")
+    expect(page.locator("tr[data-kept]")).to_have_count(1)
+    other = next(made[state] for state in ("measuring", "offline") if made[state].name != words)
+    with organisation_scope(crew.organisation.pk):
+        SystemIntegrityCheck.objects.create(
+            organisation=crew.organisation,
+            instrument=other,
+            at=now,
+            status="Failed",
+            passed=False,
+            level_500hz_db=98.5,
+            level_1khz_db=98.3,
+            level_8khz_db=98.0,
+        )
+        standing_refresh(instrument=other)
+    poll(page, "check-board")
+    expect(page.get_by_role("link", name=words)).to_be_focused()
+    expect(page.locator("#count-failed b")).to_have_text("1")
+    assert page.title() == title
+    expect(page).to_have_url("/o/harbour/checks/sics/?sort=limit")
+    visit.check(page)
+
+
+def test_a_row_does_not_go_away_under_a_pointer_that_moves(crew: People, visit: Visit, now: datetime) -> None:
+    drifting(every_state(crew.organisation, now=now)["measuring"], now=now - timedelta(days=1))
+    page = visit.page(crew.bob)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "version=" in request.url else None)
+    page.clock.install()
+    page.goto("/o/harbour/checks/sics/")
+    row = page.locator("#check-board tbody tr").first
+    row.hover()
+    page.clock.run_for(14_000)
+    box = row.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 40, box["y"] + 12)
+    page.clock.run_for(2_000)
+    assert asked == []
+    # It rests: the next poll goes out.
+    with page.expect_response(lambda response: "version=" in response.url):
+        page.clock.run_for(15_000)

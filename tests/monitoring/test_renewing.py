@@ -1,0 +1,138 @@
+"""Pages that stay open: what is new comes by itself, what is not costs next to nothing, and nobody hears of others."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from instruments.models import Deployment, Instrument, Site
+from instruments.tenancy import organisation_scope
+from monitoring.boards import BOARDS, board_version
+from monitoring.check_standings import standing_refresh
+from monitoring.models import Certificate, CheckStanding, DoubtReview, InstrumentStatus, Tolerances
+from tests.conftest import People, make_instrument
+from tests.monitoring.test_boards import certificate, checked
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+HTMX = {"HX-Request": "true"}
+
+
+def polled(text: str, part: str) -> str:
+    """The address that the part polls, as its page or fragment has it."""
+    found = re.search(rf'id="{part}"[^>]*? hx-get="([^"]*)"', text)
+    assert found, part
+    return found[1].replace("&amp;", "&")
+
+
+def cost(client: Client, address: str, status: int) -> int:
+    """How many queries the poll of ``address`` takes."""
+    client.get(address, headers=HTMX)
+    with CaptureQueriesContext(connection) as queries:
+        answer = client.get(address, headers=HTMX)
+    assert answer.status_code == status
+    return len(queries)
+
+
+@pytest.mark.parametrize("kind", list(BOARDS))
+def test_a_board_without_news_costs_session_member_and_a_count_for_any_fleet(
+    people: People, kind: str
+) -> None:
+    client, page = people.client(people.bob), f"/o/harbour/checks/{kind}/?text=Monitor"
+    for size in (2, 30):
+        for number in range(size):
+            unit = make_instrument(people.organisation, f"QT{size:03}{number:03}")
+            if number < 2:
+                checked(unit, [98.3] * 4)
+        address = polled(client.get(page).content.decode(), "check-board")
+        assert "text=Monitor" in address
+        assert cost(client, address, 204) == 3
+
+
+def test_a_board_with_news_is_put_in_place_and_leaves_the_address_alone(people: People) -> None:
+    unit = make_instrument(people.organisation)
+    checked(unit, [98.3] * 4)
+    client = people.client(people.bob)
+    page = client.get("/o/harbour/checks/sics/?state=good").content.decode()
+    address = polled(page, "check-board")
+    checked_later(unit)
+    answer = client.get(address, headers=HTMX)
+    text = answer.content.decode()
+    assert answer.status_code == 200
+    assert "HX-Push-Url" not in answer
+    assert text.lstrip().startswith('<div id="check-board"')
+    assert 'data-announce="1 instrument needs attention"' in text
+    assert client.get(polled(text, "check-board"), headers=HTMX).status_code == 204
+    # Without htmx the same address is a page.
+    assert "<html" in client.get(address).content.decode()
+
+
+def checked_later(unit: Instrument) -> None:
+    """What came last is forgotten, and the next SIC fails."""
+    with organisation_scope(unit.organisation_id):
+        from monitoring.models import SystemIntegrityCheck
+
+        SystemIntegrityCheck.objects.all().delete()
+    checked(unit, [98.3] * 4, passed=False)
+
+
+def test_nobody_polls_a_board_of_others_and_who_is_signed_out_signs_in(people: People) -> None:
+    make_instrument(people.organisation)
+    address = polled(people.client(people.bob).get("/o/harbour/checks/sics/").content.decode(), "check-board")
+    assert people.client(people.charlie).get(address, headers=HTMX).status_code == 404
+    headers = HTMX | {"HX-Current-URL": "http://testserver/o/harbour/checks/sics/?state=good"}
+    answer = people.client(None).get(address, headers=headers)
+    assert answer.status_code == 204
+    assert answer["HX-Redirect"].endswith("?next=%2Fo%2Fharbour%2Fchecks%2Fsics%2F%3Fstate%3Dgood")
+
+
+WRITES: dict[str, Callable[[Instrument], Any]] = {
+    "a check": lambda unit: standing_refresh(instrument=unit),
+    "a name": lambda unit: Instrument.objects.update(name="Quay"),
+    "one that is gone": lambda unit: Instrument.objects.update(gone_at=NOW),
+    "one more": lambda unit: make_instrument(unit.organisation, "QT2"),
+    "one less": lambda unit: unit.delete(),
+    "a certificate": lambda unit: certificate(unit, NOW.date()),
+    "no certificate": lambda unit: Certificate.objects.first().delete(),  # type: ignore[union-attr]
+    "a tolerance": lambda unit: Tolerances.objects.create(organisation=unit.organisation),
+    "a review": lambda unit: DoubtReview.objects.create(
+        organisation=unit.organisation, instrument=unit, found_at=NOW, reviewed_at=NOW
+    ),
+    "a limit": lambda unit: CheckStanding.objects.update(sic_limit_at=NOW),
+    "a site": lambda unit: Site.objects.update(name="Quay"),
+    "a move": lambda unit: Deployment.objects.update(end_at=NOW),
+}
+NO_WRITES: dict[str, Callable[[Instrument], Any]] = {
+    "a level": lambda unit: InstrumentStatus.objects.update(LAeq=71.0, changed_at=NOW + timedelta(hours=1)),
+    "a list": lambda unit: Instrument.objects.update(seen_at=NOW, standing=3, latitude=1.0),
+    "the same name": lambda unit: Instrument.objects.update(name="Monitor QT000001"),
+    "a photo": lambda unit: Site.objects.update(notes="Ring twice."),
+}
+
+
+@pytest.mark.parametrize("name", [*WRITES, *NO_WRITES])
+def test_the_count_moves_with_what_a_board_shows_and_only_then(people: People, name: str) -> None:
+    for owner in (people.other, people.organisation):
+        unit = make_instrument(owner)
+        checked(unit, [98.3] * 4)
+        certificate(unit, NOW.date() + timedelta(days=9), number="U-1")
+        with organisation_scope(owner.pk):
+            InstrumentStatus.objects.create(organisation=owner, instrument=unit, changed_at=NOW)
+            site = Site.objects.create(organisation=owner, name="Harbour Road")
+            Deployment.objects.create(
+                organisation=owner, instrument=unit, site=site, start_at=NOW - timedelta(days=1)
+            )
+    with organisation_scope(people.other.pk):
+        others = board_version(now=NOW)
+    with organisation_scope(people.organisation.pk):
+        before = board_version(now=NOW)
+        {**WRITES, **NO_WRITES}[name](unit)
+        assert (board_version(now=NOW) != before) == (name in WRITES)
+        # What comes by time alone is looked at every quarter of an hour.
+        assert board_version(now=NOW) != board_version(now=NOW + timedelta(minutes=15))
+    with organisation_scope(people.other.pk):
+        assert board_version(now=NOW) == others
