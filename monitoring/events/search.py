@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
+from functools import cache
+from hashlib import blake2b
 from typing import Any
 
 from django import forms
@@ -17,6 +19,8 @@ from monitoring.models import AudioRecording, Event
 
 # More than a page of anybody's fleet; a longer word finds fewer.
 MOST_INSTRUMENTS = 500
+# On the page of an instrument.
+NEWEST = 5
 NO_CAUSE = "-"
 
 
@@ -41,15 +45,9 @@ class EventFilter(forms.Form):
         super().__init__(asked, auto_id="filter-%s")
         # A zero byte is in no name, and PostgreSQL refuses even to look for one.
         chosen = asked.get("cause", "").replace("\0", "")
-        names = cause_names()
-        # A cause that was taken off the list is still found by it.
-        names += [chosen] if chosen not in (*names, "", NO_CAUSE) else []
         causes: Any = self.fields["cause"]
-        causes.choices = [
-            ("", _("Any cause")),
-            (NO_CAUSE, _("Without a cause")),
-            *((name, name) for name in names),
-        ]
+        # Read where they are wanted: a list that renews itself shows no form.
+        causes.choices = cache(lambda: _choices(chosen))
         self.is_valid()
 
     def clean(self) -> dict[str, Any]:
@@ -123,6 +121,13 @@ class EventFilter(forms.Form):
         return rows
 
 
+def _choices(chosen: str) -> list[tuple[str, Any]]:
+    names = cause_names()
+    # A cause that was taken off the list is still found by it.
+    names += [chosen] if chosen not in (*names, "", NO_CAUSE) else []
+    return [("", _("Any cause")), (NO_CAUSE, _("Without a cause")), *((name, name) for name in names)]
+
+
 def instruments_named(word: str) -> list[int]:
     """The instruments whose serial is ``word``, or whose serial or name contains it. At most two queries."""
     # Looked up first, so that the long table is read by its index and never through a join.
@@ -138,6 +143,40 @@ def event_page(rows: Any, *, before: Event | None, most: int) -> Sequence[Event]
     if before is not None:
         rows = rows.older_than(before)
     return list(rows.select_related("instrument", "tag").newest_first()[:most])
+
+
+def events_shown(keys: Sequence[int]) -> Sequence[Event]:
+    """The events of these keys as they are now, newest first, whatever they were found by. One query."""
+    return list(Event.objects.filter(pk__in=keys).select_related("instrument", "tag").newest_first())
+
+
+def events_since(rows: Any, *, shown: Sequence[Event], before: Event | None, full: bool, most: int) -> int:
+    """How many of ``rows`` would stand among ``shown`` or above them by now; ``most`` are counted. One query.
+
+    ``full`` says that the list went on below ``shown``: what comes there is no news of this page.
+    """
+    rows = rows.exclude(pk__in=[event.pk for event in shown])
+    if before is not None:
+        rows = rows.older_than(before)
+    if full and shown:
+        rows = rows.newer_than(shown[-1])
+    return len(rows.values_list("pk")[:most])
+
+
+def newest_events(instrument: Instrument) -> Sequence[Event]:
+    """Those that the page of ``instrument`` shows. One query."""
+    rows = Event.objects.filter(instrument=instrument).select_related("tag").newest_first()
+    return list(rows[:NEWEST])
+
+
+def events_version(events: Sequence[Event], *more: object) -> str:
+    """What a poll compares: it changes with whatever a list says of ``events``, and with ``more``."""
+    told: list[Any] = [more]
+    for event in events:
+        told += [event.pk, event.end_at, event.type, event.level_db, event.audio_id != ""]
+        if tag := getattr(event, "tag", None):
+            told += [tag.excluded, tag.cause, tag.comment]
+    return blake2b(repr(told).encode(), digest_size=8).hexdigest()
 
 
 def neighbours(rows: Any, event: Event) -> tuple[Event | None, Event | None]:

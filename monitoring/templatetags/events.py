@@ -9,11 +9,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from instruments.models import Instrument
+from monitoring.events.search import events_version, newest_events
 from monitoring.events.timeline import Hour
-from monitoring.models import Event
 
 register = template.Library()
-NEWEST = 5
 
 
 @register.filter
@@ -50,9 +49,10 @@ def day_query(on: date, asked: Any) -> str:
 @register.inclusion_tag("monitoring/events/_newest.html", takes_context=True)
 def events_panel(context: template.Context, instrument: Instrument) -> dict[str, Any]:
     """The newest events of ``instrument``. One query."""
-    rows = Event.objects.filter(instrument=instrument).select_related("tag").newest_first()
+    newest = newest_events(instrument)
     return {
         "instrument": instrument,
-        "newest": list(rows[:NEWEST]),
+        "newest": newest,
+        "version": events_version(newest),
         "slug": context["request"].organisation.slug,
     }

@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from cirrusweb.htmx import render, unchanged, wants_fragment
 from instruments.access import instrument_for, instrument_joined, organisation_for
-from instruments.models import ApiKey
+from instruments.models import ApiKey, Instrument
 from monitoring.checks import FREQUENCIES, calibration_rows, sic_rows
 from monitoring.doubt import doubt_of
+from monitoring.events.search import events_version, newest_events
 from monitoring.fetching import fetchings
 from monitoring.models import Incident, InstrumentStatus, Resource, SyncTarget
 from monitoring.models.tolerances import tolerances_in_force
@@ -24,7 +25,8 @@ from monitoring.views.spectrum import spectrum_card
 from monitoring.views.windows import window_asked
 
 SHOWN = 8
-STATUS_PART, CHECKS_PART = "instrument-status", "instrument-checks"
+STATUS_PART, CHECKS_PART, EVENTS_PART = "instrument-status", "instrument-checks", "instrument-events"
+_PARTS = {"checks": CHECKS_PART, "events": EVENTS_PART}
 
 
 _INSTRUMENT = instrument_joined(
@@ -38,12 +40,14 @@ _INSTRUMENT = instrument_joined(
 
 
 def instrument_page(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
-    """Everything about one instrument; its two polled parts cost a 204 while nothing changed."""
+    """Everything about one instrument; its polled parts cost a 204 each while nothing changed."""
     organisation = organisation_for(request)
     instrument = instrument_for(request, serial, _INSTRUMENT)
+    part = _part(request)
+    if part == EVENTS_PART:
+        return _events(request, instrument)
     now = timezone.now()
     tile = tile_of(instrument, now)
-    part = _part(request)
     incidents = [] if part == CHECKS_PART else list(Incident.objects.open().filter(instrument=instrument))
     version = _version(part or STATUS_PART, tile, incidents, now)
     if part and request.GET.get("version") == version:
@@ -97,7 +101,13 @@ def _part(request: HttpRequest) -> str | None:
     """Which part is asked for, None for the page."""
     if not wants_fragment(request):
         return None
-    return CHECKS_PART if request.GET.get("part") == "checks" else STATUS_PART
+    return _PARTS.get(request.GET.get("part", ""), STATUS_PART)
+
+
+def _events(request: HttpRequest, instrument: Instrument) -> HttpResponse:
+    if request.GET.get("version") == events_version(newest_events(instrument)):
+        return unchanged()
+    return render(request, "monitoring/instrument.html", {"instrument": instrument}, fragment=EVENTS_PART)
 
 
 def _version(part: str, tile: Tile, incidents: list[Incident], now: datetime) -> str:

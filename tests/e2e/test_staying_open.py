@@ -7,10 +7,10 @@ from playwright.sync_api import expect
 
 from instruments.tenancy import organisation_scope
 from monitoring.check_standings import standing_refresh
-from monitoring.models import SystemIntegrityCheck
+from monitoring.models import Event, SystemIntegrityCheck
 from tests.conftest import People
 from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit
-from tests.e2e.fleets import drifting, every_state
+from tests.e2e.fleets import drifting, events, every_state, monitor
 
 WIDTHS = [PHONE, DESKTOP]
 
@@ -73,3 +73,63 @@ def test_a_row_does_not_go_away_under_a_pointer_that_moves(crew: People, visit: 
     # It rests: the next poll goes out.
     with page.expect_response(lambda response: "version=" in response.url):
         page.clock.run_for(15_000)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_new_events_wait_above_the_list_until_they_are_wanted(
+    crew: People, visit: Visit, now: datetime, poll: Poll, width: int
+) -> None:
+    unit = monitor(crew.organisation, "QT000001", "Harbour Wall", now=now)
+    events(unit, now=now, count=20)
+    page = visit.page(crew.bob, width=width)
+    page.goto("/o/harbour/events/")
+    rows = page.locator("#event-list tbody tr")
+    expect(rows).to_have_count(20)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    second = rows.nth(1).get_by_role("link")
+    expect(second).to_be_focused()
+    place = second.bounding_box()
+    with organisation_scope(crew.organisation.pk):
+        for minutes in (1, 2, 3):
+            Event.objects.create(
+                organisation=crew.organisation, instrument=unit, start_at=now - timedelta(minutes=minutes),
+                name="Night", level_db=91.0,
+            )  # fmt: skip
+    poll(page, "event-list")
+    news = page.get_by_role("link", name="3 new events")
+    expect(news).to_be_in_viewport()
+    expect(page.locator("#live")).to_contain_text("3 new events")
+    expect(rows).to_have_count(20)
+    expect(second).to_be_focused()
+    assert second.bounding_box() == place
+    assert page.title().startswith("(3) Events")
+    page.keyboard.press("j")
+    expect(rows.nth(2).get_by_role("link")).to_be_focused()
+    visit.check(page)
+    news.click()
+    expect(rows).to_have_count(23)
+    expect(rows.first).to_contain_text("Night")
+    expect(news).to_have_count(0)
+    expect(page).to_have_title("Events · Harbour · Cirrusweb")
+    expect(page.locator("#events-shown")).to_be_focused()
+    page.keyboard.press("j")
+    expect(rows.first.get_by_role("link")).to_be_focused()
+
+
+def test_the_newest_events_of_an_instrument_come_by_themselves(
+    crew: People, visit: Visit, now: datetime, poll: Poll
+) -> None:
+    unit = monitor(crew.organisation, "QT000001", "Harbour Wall", now=now)
+    events(unit, now=now)
+    page = visit.page(crew.bob)
+    page.goto("/o/harbour/i/QT000001/")
+    part = page.locator("#instrument-events")
+    part.get_by_role("link", name="All events").focus()
+    events(unit, now=now + timedelta(minutes=149), count=1)
+    poll(page, "instrument-events")
+    expect(part).to_contain_text(f"{now - timedelta(minutes=1):%M:%S}")
+    expect(page.locator("#live")).to_contain_text("Newest event at")
+    expect(part.locator("tbody tr")).to_have_count(5)
+    expect(part.get_by_role("link", name="All events")).to_be_focused()
+    visit.check(page)

@@ -14,7 +14,15 @@ from instruments.models import Deployment, Instrument, Site
 from instruments.tenancy import organisation_scope
 from monitoring.boards import BOARDS, board_version
 from monitoring.check_standings import standing_refresh
-from monitoring.models import Certificate, CheckStanding, DoubtReview, InstrumentStatus, Tolerances
+from monitoring.models import (
+    Certificate,
+    CheckStanding,
+    DoubtReview,
+    Event,
+    EventTag,
+    InstrumentStatus,
+    Tolerances,
+)
 from tests.conftest import People, make_instrument
 from tests.monitoring.test_boards import certificate, checked
 
@@ -136,3 +144,111 @@ def test_the_count_moves_with_what_a_board_shows_and_only_then(people: People, n
         assert board_version(now=NOW) != board_version(now=NOW + timedelta(minutes=15))
     with organisation_scope(people.other.pk):
         assert board_version(now=NOW) == others
+
+
+EVENTS = "/o/harbour/events/"
+
+
+def happened(unit: Instrument, minutes: float, **fields: Any) -> Event:
+    """An event so many minutes ago."""
+    with organisation_scope(unit.organisation_id):
+        return Event.objects.create(
+            organisation_id=unit.organisation_id,
+            instrument=unit,
+            start_at=NOW - timedelta(minutes=minutes),
+            level_db=71.0,
+            **fields,
+        )
+
+
+def rows_of(text: str) -> list[int]:
+    """The keys of the events that a list shows, in its order."""
+    return [int(key) for key in re.findall(r'data-row href="[^"]*/events/(\d+)/', text)]
+
+
+def test_new_events_are_told_above_the_list_and_move_no_row(people: People) -> None:
+    unit = make_instrument(people.organisation)
+    made = [happened(unit, minutes) for minutes in (10, 20, 30)]
+    client = people.client(people.bob)
+    page = client.get(EVENTS).content.decode()
+    assert "event-news" not in page
+    address = polled(page, "event-list")
+    assert client.get(address, headers=HTMX).status_code == 204
+    # One at the top, and one that arrives late between two others.
+    fresh, late = happened(unit, 1), happened(unit, 15)
+    happened(make_instrument(people.other), 1)
+    answer = client.get(address, headers=HTMX)
+    text = answer.content.decode()
+    assert rows_of(text) == [event.pk for event in made]
+    assert "2 new events: show" in text
+    assert 'data-tab="(2) Events"' in text
+    assert client.get(polled(text, "event-list"), headers=HTMX).status_code == 204
+    shown = client.get(f"{EVENTS}?", headers=HTMX).content.decode()
+    assert shown.lstrip().startswith('<div id="events-shown"')
+    assert rows_of(shown) == [fresh.pk, made[0].pk, late.pk, made[1].pk, made[2].pk]
+    assert "timeline-heading" in shown
+
+
+def test_what_a_colleague_says_of_an_event_comes_and_the_event_stays_though_no_filter_finds_it(
+    people: People,
+) -> None:
+    unit = make_instrument(people.organisation)
+    made = [happened(unit, minutes) for minutes in (10, 20)]
+    client = people.client(people.bob)
+    address = polled(client.get(EVENTS, {"cause": "-"}).content.decode(), "event-list")
+    with organisation_scope(people.organisation.pk):
+        EventTag.objects.create(
+            organisation=people.organisation, event=made[0], cause="Road traffic", changed_at=NOW
+        )
+    text = client.get(address, headers=HTMX).content.decode()
+    assert rows_of(text) == [event.pk for event in made]
+    assert "Road traffic" in text
+    assert "event-news" not in text
+    # What is set aside, or is of another organisation, is no news of this list either.
+    happened(unit, 1)
+    assert "1 new event: show" in client.get(address, headers=HTMX).content.decode()
+    others = people.client(people.charlie)
+    assert others.get(address, headers=HTMX).status_code == 404
+    assert rows_of(others.get(address.replace("harbour", "quarry"), headers=HTMX).content.decode()) == []
+    answer = people.client(None).get(address, headers=HTMX)
+    assert (answer.status_code, "HX-Redirect" in answer) == (204, True)
+
+
+def test_a_list_without_news_costs_the_same_for_any_number_of_events(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit, client = make_instrument(people.organisation), people.client(people.bob)
+    costs = []
+    for count in (3, 120):
+        for number in range(count):
+            happened(unit, count * 10 + number)
+        text = client.get(EVENTS).content.decode()
+        costs.append(cost(client, polled(text, "event-list"), 204))
+    # Session and member, what is shown, and how many more there are.
+    assert costs == [4, 4]
+    # What is older than a full page is no news of it.
+    happened(unit, 10_000)
+    assert client.get(polled(text, "event-list"), headers=HTMX).status_code == 204
+    # A page further down hears of nothing above it.
+    (older,) = re.findall(r'rel="next" href="([^"]*)"', text)
+    below = polled(client.get(EVENTS + older.replace("&amp;", "&")).content.decode(), "event-list")
+    happened(unit, 0)
+    assert client.get(below, headers=HTMX).status_code == 204
+    monkeypatch.setattr("monitoring.views.events.MOST_NEWS", 1)
+    assert "1 new events or more" in client.get(polled(text, "event-list"), headers=HTMX).content.decode()
+    for odd in ("", "x", "1,,2", "9" * 5000, "1\0"):
+        asked = {"shown": odd, "version": "x"}
+        assert client.get(EVENTS, asked, headers=HTMX).status_code == 200
+
+
+def test_an_instruments_newest_events_come_by_themselves(people: People) -> None:
+    unit, client = make_instrument(people.organisation), people.client(people.bob)
+    happened(unit, 10)
+    address = polled(client.get("/o/harbour/i/QT000001/").content.decode(), "instrument-events")
+    assert cost(client, address, 204) == 4
+    happened(unit, 1, name="Night")
+    text = client.get(address, headers=HTMX).content.decode()
+    assert text.lstrip().startswith('<section id="instrument-events"')
+    assert "Night" in text
+    assert client.get(polled(text, "instrument-events"), headers=HTMX).status_code == 204
+    assert people.client(people.charlie).get(address, headers=HTMX).status_code == 404
