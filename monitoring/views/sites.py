@@ -1,7 +1,9 @@
 """Sites: the list, one place with its monitors and their history, its photo, and the forms that change them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,7 +11,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -17,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from cirrusweb.htmx import render
+from cirrusweb.htmx import render, unchanged, wants_fragment
 from instruments.access import organisation_for, person_for, require_role, site_for
 from instruments.models import Deployment, Instrument, Role, Site
 from instruments.photos import photo_path, site_photo_set
@@ -62,9 +64,11 @@ def _standing(sites: list[Site]) -> dict[int, list[Tile]]:
     )
     for instrument in instruments:
         found[instrument.deployed.site_id].append(tile_of(instrument, now))
-    for tiles in found.values():
-        tiles.sort(key=lambda tile: (tile.state.severity, tile.instrument.name, tile.instrument.serial))
-    return found
+    return {pk: _worst_first(tiles) for pk, tiles in found.items()}
+
+
+def _worst_first(tiles: Iterable[Tile]) -> list[Tile]:
+    return sorted(tiles, key=lambda tile: (tile.state.severity, tile.instrument.name, tile.instrument.serial))
 
 
 @require_safe
@@ -90,22 +94,55 @@ def sites_page(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_safe
 def site_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """One place: what stands there, what stood there, and what it is like."""
+    """One place: what stands there, what stood there, and what it is like; a poll without news costs a 204."""
     site, now = site_for(request, pk), timezone.now()
-    rows = list(
-        Deployment.objects.filter(site=site).select_related("instrument").order_by("-start_at")[:MOST_PAST]
-    )
-    standing = _standing([site])[site.pk]
+    rows = _deployments(site)
+    standing = _tiles([each for each in rows if each.stands(now)], now)
+    version = _version(site, rows, standing, now)
+    if wants_fragment(request) and request.GET.get("version") == version:
+        return unchanged()
     context = {
         "organisation": organisation_for(request),
         "site": site,
+        "version": version,
+        "attention": sum(tile.look.needs_attention for tile in standing),
         **_map(site, standing, slug),
         "tiles": [tile_markup(tile, slug=slug, now=now) for tile in standing],
         "deployments": [(each, _measured_here(each, now)) for each in rows],
         "now": now,
         "can_act": request.membership.can_act,  # type: ignore[attr-defined]
     }
-    return render(request, "monitoring/site.html", context)
+    return render(request, "monitoring/site.html", context, fragment="site-now")
+
+
+def _deployments(site: Site) -> list[Deployment]:
+    """What stands at ``site``, is to stand there and stood there, the newest first, with how it is now. One query."""
+    rows = (
+        Deployment.objects.filter(site=site)
+        .select_related("instrument__status")
+        .defer("instrument__document", "instrument__status__document")
+        # Whatever stands there still is among them, however long it has.
+        .order_by(F("end_at").desc(nulls_first=True), "-start_at")
+    )
+    return sorted(rows[:MOST_PAST], key=lambda each: each.start_at, reverse=True)
+
+
+def _tiles(deployments: list[Deployment], now: datetime) -> list[Tile]:
+    for each in deployments:
+        each.instrument.deployed = each
+    return _worst_first(tile_of(each.instrument, now) for each in deployments)
+
+
+def _version(site: Site, rows: list[Deployment], tiles: list[Tile], now: datetime) -> str:
+    """What a poll compares: it changes with whatever the page says of the place, its history and its monitors."""
+    told: list[Any] = [site.photo, site.notes, site.placement, site.latitude, site.longitude, site.timezone]
+    for each in rows:
+        told += [each.pk, each.start_at, each.end_at, each.note, each.stands(now), each.instrument.name]
+    for tile in tiles:
+        instrument, present = tile.instrument, tile.present
+        told += [tile.state, tile.level_is_current, present and present.changed_at]
+        told += [instrument.latitude, instrument.longitude]
+    return blake2b(repr(told).encode(), digest_size=8).hexdigest()
 
 
 def _measured_here(stay: Deployment, now: datetime) -> str:

@@ -10,7 +10,7 @@ from monitoring.check_standings import standing_refresh
 from monitoring.models import Event, SystemIntegrityCheck
 from tests.conftest import People
 from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit
-from tests.e2e.fleets import drifting, events, every_state, monitor
+from tests.e2e.fleets import change, drifting, events, every_state, monitor, places
 
 WIDTHS = [PHONE, DESKTOP]
 
@@ -132,4 +132,28 @@ def test_the_newest_events_of_an_instrument_come_by_themselves(
     expect(page.locator("#live")).to_contain_text("Newest event at")
     expect(part.locator("tbody tr")).to_have_count(5)
     expect(part.get_by_role("link", name="All events")).to_be_focused()
+    visit.check(page)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_site_shows_how_its_monitors_are_by_now(
+    crew: People, visit: Visit, now: datetime, poll: Poll, width: int
+) -> None:
+    made = every_state(crew.organisation, now=now)
+    site = places(made, now=now, actor=crew.mary)
+    page = visit.page(crew.bob, width=width)
+    page.goto(f"/o/harbour/sites/{site.pk}/")
+    title = page.title()
+    tile = page.locator("#site-now .tiles").get_by_role("heading", name=made["measuring"].name)
+    tile.get_by_role("link").focus()
+    photo = page.get_by_role("img", name="Photo of Harbour Road 1")
+    photo.evaluate("(image) => { image.dataset.kept = 1 }")
+    change(made["measuring"], now=now + timedelta(seconds=1), LAeq=99.5, sic_passed=False)
+    poll(page, "site-now")
+    expect(page.locator("#site-now")).to_contain_text("99.5")
+    expect(page.locator("#live")).to_contain_text("need")
+    expect(tile.get_by_role("link")).to_be_focused()
+    assert page.title() != title
+    # The picture is not drawn anew.
+    expect(page.locator("img[data-kept]")).to_have_count(1)
     visit.check(page)

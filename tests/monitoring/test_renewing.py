@@ -252,3 +252,66 @@ def test_an_instruments_newest_events_come_by_themselves(people: People) -> None
     assert "Night" in text
     assert client.get(polled(text, "instrument-events"), headers=HTMX).status_code == 204
     assert people.client(people.charlie).get(address, headers=HTMX).status_code == 404
+
+
+def test_a_site_s_monitors_come_by_themselves_and_cost_nothing_while_nothing_happens(people: People) -> None:
+    owner, client = people.organisation, people.client(people.bob)
+    with organisation_scope(owner.pk):
+        site = Site.objects.create(organisation=owner, name="Harbour Road", timezone="Asia/Kathmandu")
+
+    def stands(number: int, **fields: Any) -> Instrument:
+        unit = make_instrument(owner, f"QT{number:06}")
+        with organisation_scope(owner.pk):
+            InstrumentStatus.objects.create(
+                organisation=owner, instrument=unit, changed_at=NOW, observed_at=NOW, online=True
+            )
+            told = {"start_at": NOW - timedelta(days=number + 1), **fields}
+            Deployment.objects.create(organisation=owner, instrument=unit, site=site, **told)
+        return unit
+
+    page, costs = f"/o/harbour/sites/{site.pk}/", []
+    for numbers in (range(1, 3), range(3, 40)):
+        for number in numbers:
+            unit = stands(number, end_at=NOW - timedelta(days=1) if number % 2 else None)
+        address = polled(client.get(page).content.decode(), "site-now")
+        costs.append(cost(client, address, 204))
+    # Session and member, the place, and whatever stood there with how it is now.
+    assert costs == [4, 4]
+    with organisation_scope(owner.pk):
+        # One that has long gone elsewhere is no news.
+        InstrumentStatus.objects.filter(instrument=unit).update(changed_at=NOW + timedelta(hours=1))
+        assert client.get(address, headers=HTMX).status_code == 204
+        InstrumentStatus.objects.filter(instrument__serial="QT000002").update(
+            changed_at=NOW + timedelta(seconds=1), sic_passed=False
+        )
+    text = client.get(address, headers=HTMX).content.decode()
+    assert text.lstrip().startswith('<div id="site-now"')
+    assert "1 monitor needs attention" in text
+    address = polled(text, "site-now")
+    assert client.get(address, headers=HTMX).status_code == 204
+    # What a colleague corrects in the past, and what is to come.
+    with organisation_scope(owner.pk):
+        Deployment.objects.filter(instrument=unit).update(note="Pole 3")
+    text = client.get(address, headers=HTMX).content.decode()
+    assert "Pole 3" in text
+    assert people.client(people.charlie).get(address, headers=HTMX).status_code == 404
+    assert "HX-Redirect" in people.client(None).get(address, headers=HTMX)
+
+
+def test_who_has_stood_there_longest_stands_there_still(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitoring.views.sites.MOST_PAST", 2)
+    owner = people.organisation
+    with organisation_scope(owner.pk):
+        site = Site.objects.create(organisation=owner, name="Harbour Road")
+        for number, (start, end) in enumerate(((90, None), (50, 40), (30, 20), (10, 5))):
+            Deployment.objects.create(
+                organisation=owner,
+                instrument=make_instrument(owner, f"QT{number}", name=f"Unit {number}"),
+                site=site,
+                start_at=NOW - timedelta(days=start),
+                end_at=end and NOW - timedelta(days=end),
+            )
+    text = people.client(people.bob).get(f"/o/harbour/sites/{site.pk}/").content.decode()
+    assert re.findall(r'<th scope="row"><a href="[^"]*">(Unit \d)', text) == ["Unit 3", "Unit 0"]
