@@ -73,7 +73,7 @@ def condition_of(state: State, instrument: Instrument, present: InstrumentStatus
             if level_end_at is not None:
                 reason, since_at = _("No connection to MyCirrus. Last level:"), level_end_at
             else:
-                reason, since_at = _("No connection to MyCirrus since"), present.online_since_at
+                reason, since_at = _("Connection to MyCirrus lost"), present.online_since_at
             return Condition(
                 reason,
                 since_at,
@@ -90,7 +90,7 @@ def condition_of(state: State, instrument: Instrument, present: InstrumentStatus
             )
         case State.STALE:
             return Condition(
-                _("Nothing heard from MyCirrus since"),
+                _("Last heard from MyCirrus"),
                 present.observed_at,
                 _("The instrument may be well: see how fetching stands below, and the keys."),
             )

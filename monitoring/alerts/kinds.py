@@ -8,11 +8,9 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.models import AlertKind
 
-R10 = (
-    "Step of at most 0.5 dB between field checks: ISO 1996-2:2017 clause 5.2, read in a second-hand account."
-)
+R10 = "Step of at most 0.5 dB between field checks: ISO 1996-2:2017 clause 5.2, as a second-hand account quotes it."
 
-R11 = "0.7 dB is what NorCloud advises for its own electrical check: manual.norsonic.com, read."
+R11 = "0.7 dB is what NorCloud advises for its own electrical check: manual.norsonic.com."
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,9 @@ def _leq(red: float, days: list[int], start: str, end: str, **rest: Any) -> dict
     return {"metric": "LAeq", "over": "hours", "red": red, "hours": _hours(days, start, end), **rest}
 
 
-_OLDER = "UK construction, older fixed limits outside the nearest occupied window: campbell-associates.co.uk, read."
-_LIVERPOOL = "Liverpool City Council, construction hours of work and noise levels: liverpool.gov.uk, read."
-_ORDER = "A development consent order, SI 2020/511 Schedule 2 paragraph 21: read."
+_OLDER = "UK construction, older fixed limits outside the nearest occupied window: campbell-associates.co.uk."
+_LIVERPOOL = "Liverpool City Council, construction hours of work and noise levels: liverpool.gov.uk."
+_ORDER = "A development consent order, SI 2020/511 Schedule 2 paragraph 21."
 
 PRESETS: dict[str, Preset] = {
     preset.slug: preset

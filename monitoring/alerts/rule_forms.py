@@ -138,7 +138,7 @@ class RuleForm(forms.Form):
                 initial=75,
                 min_value=0,
                 max_value=100,
-                help_text=_("Below it a value says nothing, and ends nothing. 75 % is the usual floor (R9)."),
+                help_text=_("Below it a value says nothing, and ends nothing. 75 % is usual."),
             ),
             "days": forms.TypedMultipleChoiceField(
                 label=_("Days"),

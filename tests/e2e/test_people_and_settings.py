@@ -112,7 +112,7 @@ def test_a_member_chooses_what_to_hear_of_and_when(crew: People, visit: Visit, w
     expect(digest).to_contain_text(re.compile(r"The next one comes:.*, 06:00", re.DOTALL))
     visit.check(page)
 
-    hours.get_by_role("button", name="Have none").click()
+    hours.get_by_role("button", name="Remove the quiet hours").click()
     expect(hours).to_contain_text("You have none")
     digest.get_by_label("How often").select_option(label="Never")
     digest.get_by_role("button", name="Save the digest").click()

@@ -80,7 +80,7 @@ def test_the_boards_say_what_is_wrong_first(crew: People, visit: Visit, now: dat
     first = page.locator("#check-board tbody tr").first
     expect(first).to_contain_text("Crane 4 North")
     expect(first).to_contain_text("Beyond tolerance")
-    expect(first).to_contain_text("are suspect")
+    expect(first).to_contain_text("are in doubt")
     page.get_by_role("navigation", name="Checks", exact=True).get_by_role("link", name="SICs").click()
     expect(first).to_contain_text("Failed")
     second = page.locator("#check-board tbody tr").nth(1)
@@ -144,7 +144,7 @@ def test_a_history_is_drawn_with_its_step(crew: People, visit: Visit, now: datet
     page.goto("/o/harbour/i/QT000001/calibrations/")
     expect(page.locator("#history-chart-summary")).to_contain_text("1 failed or beyond tolerance")
     found = now.replace(hour=2) - timedelta(days=1 if now.hour < 2 else 0) - timedelta(days=3)
-    expect(page.locator(".banner", has_text="are suspect")).to_contain_text(f"{found:%-d %b %Y}")
+    expect(page.locator(".banner", has_text="are in doubt")).to_contain_text(f"{found:%-d %b %Y}")
 
 
 @pytest.mark.parametrize(("kind", "words"), [("calibrations", ["+0.90 dB"]), ("sics", ["Failed", "Failed"])])

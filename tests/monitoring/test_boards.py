@@ -366,7 +366,7 @@ def test_the_board_in_a_browser_says_what_is_suspect_and_since_when(people: Peop
     assert "Crane" in text
     assert "Beyond tolerance" in text
     assert "+0.60 dB" in text
-    assert "are suspect" in text
+    assert "are in doubt" in text
     assert "at most 0.50 dB" in text
     # Bob may not record a certificate.
     assert "Record one" not in text
@@ -548,7 +548,7 @@ def test_history_page_has_chart_notes_and_suspects(people: People) -> None:
     client = people.client(people.bob)
     text = client.get("/o/harbour/i/QT000001/calibrations/").content.decode()
     assert "New windshield" in text
-    assert "are suspect" in text
+    assert "are in doubt" in text
     figure = client.get("/o/harbour/i/QT000001/calibrations.json").json()
     assert figure["traces"][0]["y"] == [0.0, 0.6, 0.6]
     assert figure["traces"][1]["y"] == [0.6]

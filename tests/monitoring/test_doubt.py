@@ -223,7 +223,7 @@ def test_both_check_pages_lead_there(people: People, meter: Instrument) -> None:
             passed=False,
         )
     page = people.client(people.mary)
-    told = "are suspect, until a SIC or a calibration is good"
+    told = "are in doubt, until a SIC or a calibration is good"
     assert told in page.get(address(meter, NOON + 40 * HOUR)).content.decode()
     for kind, hour in (("calibrations", 6), ("sics", 40)):
         text = page.get(reverse(f"monitoring:{kind}", args=["harbour", meter.serial])).content.decode()
