@@ -368,3 +368,14 @@ def test_more_rows_cost_no_more_queries(people: People) -> None:
     after = [cost(path) for path in paths]
     assert after == before
     assert max(after) <= 9
+
+
+def test_an_event_is_headed_by_its_name_its_instrument_and_its_time(people: People, event: Event) -> None:
+    at = timezone.localtime(event.start_at)
+    with organisation_scope(people.organisation.pk):
+        Event.objects.filter(pk=event.pk).update(name="LAeq")
+    page = people.client(people.bob).get(f"{EVENTS}{event.pk}/").content.decode()
+    text = re.sub(r"\s+", " ", page).replace(" </h1>", "</h1>")
+    heading = f"Event LAeq, {event.instrument.name}, {at:%H:%M}"
+    assert f"<h1>{heading}</h1>" in text
+    assert f"<title>{heading} · {at:%-d %b %Y}" in text
