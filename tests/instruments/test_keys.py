@@ -446,3 +446,16 @@ def test_the_page_tells_each_keys_pace(people: People, base_url: str) -> None:
     text = people.client(people.adam).get(reverse("instruments:keys", args=["harbour"])).content.decode()
     assert "Present pace" in text
     assert re.search(r"up to \d+\.\d requests a second", text)
+
+
+def test_a_refused_key_says_what_to_do_and_a_good_one_does_not(in_harbour: People) -> None:
+    key, client = make_key(in_harbour.organisation), in_harbour.client(in_harbour.adam)
+    path = reverse("instruments:keys", args=["harbour"])
+    rotate = reverse("instruments:key-rotate", args=["harbour", key.pk])
+    page = client.get(path).content.decode()
+    assert "Make a new key in MyCirrus, then rotate" not in page
+    assert f'<a class="btn btn-small" href="{rotate}">' in page
+    ApiKey.objects.filter(pk=key.pk).update(state=ApiKey.State.REFUSED, message="MyCirrus refuses it.")
+    page = client.get(path).content.decode()
+    assert "Make a new key in MyCirrus, then rotate" in page
+    assert f'<a class="btn btn-small btn-primary" href="{rotate}">' in page
