@@ -52,7 +52,7 @@ class Filters:
 
     @property
     def narrowed(self) -> bool:
-        """Whether the totals by state no longer tell how many are listed."""
+        """Whether the totals by state are of a part of the fleet."""
         return any(getattr(self, field.name) for field in fields(self) if field.name != "state")
 
     @property
@@ -180,12 +180,11 @@ def positions(*, now: datetime, filters: Filters) -> list[tuple[str, str, float 
     return [(*row, ranked[rank]) for *row, rank in rows]
 
 
-def state_counts(*, now: datetime, silence: bool = True) -> dict[State, int]:
-    """How many instruments stand how, over the whole fleet, the worst first; ``silence`` as for `fleet`."""
+def state_counts(*, now: datetime, filters: Filters = ALL, silence: bool = True) -> dict[State, int]:
+    """How many instruments stand how, within all filters but the state, the worst first; ``silence`` as for `fleet`."""
     rank = _rank(now) if silence else F("standing")
-    counted = dict(
-        Instrument.objects.annotate(rank=rank).values_list("rank").annotate(count=Count("*")).order_by("rank")
-    )
+    rows = filters._narrow(Instrument.objects.annotate(rank=rank), now)
+    counted = dict(rows.values_list("rank").annotate(count=Count("*")).order_by("rank"))
     return {state: counted[state.severity] for state in State if state.severity in counted}
 
 

@@ -83,7 +83,7 @@ def fleet_page(request: HttpRequest, slug: str) -> HttpResponse:
     filters = Filters(**{name: asked[name] for name in FILTERS})
     view = asked["view"] if asked["view"] in {value for value, *_rest in VIEWS} else "tiles"
     membership: Membership = request.membership  # type: ignore[attr-defined]
-    counts = state_counts(now=now, silence=version.silence)
+    counts = state_counts(now=now, filters=filters, silence=version.silence)
     keys = list(ApiKey.objects.usable())
     kept = kept_of(asked)
     context = {
@@ -97,7 +97,8 @@ def fleet_page(request: HttpRequest, slug: str) -> HttpResponse:
         "views": [(value, words, icon, _with(kept, view=value)) for value, words, icon in VIEWS],
         "sort": asked["sort"] or "state",
         "attention": sum(count for state, count in counts.items() if LOOKS[state].needs_attention),
-        "total": sum(counts.values()),
+        # A search that finds nothing is no empty fleet.
+        "total": sum(counts.values()) or (filters.narrowed and Instrument.objects.exists()),
         "types": Instrument.Kind.choices,
         "sorts": SORT_WORDS,
         "has_key": bool(keys),
@@ -116,9 +117,8 @@ def fleet_page(request: HttpRequest, slug: str) -> HttpResponse:
     else:
         rows = fleet(now=now, filters=filters, sort=asked["sort"] or "state", silence=version.silence)
         paginator = Paginator(rows, PER_PAGE)
-        if not filters.narrowed:
-            # The totals tell how many there are; to count them again would cost as much as to list them.
-            paginator.count = _listed(counts, asked["state"])
+        # The totals tell how many there are; to count them again would cost as much as to list them.
+        paginator.count = _listed(counts, asked)
         page = paginator.get_page(request.GET.get("page"))
         tiles = [tile_of(instrument, now) for instrument in page]
         context |= {"page": page, "found": paginator.count}
@@ -205,11 +205,11 @@ def asked_of(data: QueryDict) -> dict[str, str]:
     return {name: data.get(name, "").replace("\0", "").strip()[:200] for name in ASKED}
 
 
-def _listed(counts: dict[State, int], state: str) -> int:
-    """How many are listed by the totals: of one state, or all that MyCirrus still names."""
-    if state in set(State):
-        return counts.get(State(state), 0)
-    return sum(count for each, count in counts.items() if each != State.GONE)
+def _listed(counts: dict[State, int], asked: dict[str, str]) -> int:
+    """How many are listed by the totals: of one state, or all that MyCirrus still names; a search finds others, too."""
+    if asked["state"] in set(State):
+        return counts.get(State(asked["state"]), 0)
+    return sum(count for each, count in counts.items() if each != State.GONE or asked["text"])
 
 
 def kept_of(asked: dict[str, str]) -> QueryDict:
@@ -245,8 +245,10 @@ def _address(query: str) -> str:
 
 
 def _chips(counts: dict[State, int], asked: dict[str, str], kept: QueryDict) -> list[Chip]:
-    # Those that are gone are no part of the fleet that is watched.
-    chips = [Chip(None, None, _listed(counts, ""), _with(kept, state=""), not asked["state"])]
+    # Those that are gone are no part of the fleet that is watched, unless a search finds them.
+    chips = [
+        Chip(None, None, _listed(counts, {**asked, "state": ""}), _with(kept, state=""), not asked["state"])
+    ]
     for state in State:
         count = counts.get(state, 0)
         if count or asked["state"] == state:

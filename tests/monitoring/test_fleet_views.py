@@ -281,3 +281,25 @@ def test_a_row_says_nothing_of_what_a_monitor_cannot_measure(people: People) -> 
     # Quite empty, so that a phone leaves the line out.
     assert 'data-label="LAF,max"></td>' in row
     assert 'data-label="Last SIC"></td>' in row
+
+
+def test_totals_count_within_the_other_filters(people: People, fleet: list[Instrument], now: datetime) -> None:
+    monitor(people.organisation, "QT000009", "Wall gone", now=now, gone_at=now)
+    client = people.client(people.bob)
+
+    def totals(query: str) -> dict[str, int]:
+        page = client.get(f"{FLEET}?{query}").content.decode()
+        return {name: int(count) for name, count in re.findall(r'id="count-([\w-]+)".*?<b>(\d+)</b>', page)}
+
+    assert totals("") == {"all": 3, "measuring": 3, "gone": 1}
+    # What the list shows of a state is what its total says.
+    assert totals("model=CR:171C&state=measuring") == {"all": 1, "measuring": 1}
+    assert totals("text=wall") == {"all": 4, "measuring": 3, "gone": 1}
+    assert totals("text=wall+2&view=table") == {"all": 1, "measuring": 1}
+    assert totals("text=nothing") == {"all": 0}
+    assert "Nothing matches" in client.get(f"{FLEET}?text=nothing").content.decode()
+    with CaptureQueriesContext(connection) as whole:
+        client.get(FLEET)
+    with CaptureQueriesContext(connection) as narrowed:
+        client.get(f"{FLEET}?text=wall")
+    assert len(narrowed) == len(whole)
