@@ -61,7 +61,7 @@ def test_the_mail_says_what_against_what_when_where_with_a_link(
         part = mail.get_body(preferencelist=(kind,))
         assert part is not None
         text = part.get_content()
-        for told in ("Monitor QT000001", "QT000001", "8 kHz", "62.10 dB", "98.40 dB", "-36.30 dB"):
+        for told in ("Monitor QT000001", "QT000001", "8 kHz", "62.10 dB", "98.40 dB", "−36.30 dB"):
             assert told in text, (kind, told)
         # 02:00 UTC is 13:00 on the pier, and the zone is named.
         assert "21 Nov 2026 13:00" in text
