@@ -1,6 +1,6 @@
 """An incident and its steps in words and numbers, the same on the page, in a mail and in a chat. It decides nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -166,13 +166,29 @@ def duration(seconds: float) -> str:
 
 def lines_of(change: IncidentChange) -> list[Line]:
     """The numbers of a step as they were judged."""
-    facts = change.facts
+    return _lines(change.facts)
+
+
+def standing_of(incident: Incident, steps: Sequence[IncidentChange], now: datetime) -> list[Line]:
+    """How an incident stands: since when and for how long by now, then the newest numbers."""
+    # A later step may tell since when it is well.
+    since = next((step.facts["since"] for step in steps if "since" in step.facts), None)
+    began_at = datetime.fromisoformat(since) if since else incident.opened_at
+    lasted = duration(((incident.closed_at or now) - began_at).total_seconds())
+    return [
+        Line(_("Began"), instant(began_at.isoformat())),
+        Line(_("Lasted") if incident.closed_at else _("Lasts"), lasted),
+        *next(filter(None, (_lines({**step.facts, "since": None}) for step in reversed(steps))), []),
+    ]
+
+
+def _lines(facts: Mapping[str, Any]) -> list[Line]:
     if "metric" in facts:
         return _level(facts)
     lines = []
     if why := why_of(facts):
         lines.append(Line(_("Why"), why))
-    if "since" in facts:
+    if facts.get("since"):
         lines.append(Line(_("Since"), instant(facts["since"])))
         lines.append(Line(_("Lasted"), duration(facts.get("lasted_s", 0))))
     if "data_until" in facts:

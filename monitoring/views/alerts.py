@@ -22,7 +22,7 @@ from monitoring.alerts.handling import (
     incident_close_by_hand,
     incident_comment,
 )
-from monitoring.alerts.words import advice_of, head_of, lines_of, state_of
+from monitoring.alerts.words import advice_of, head_of, lines_of, standing_of, state_of
 from monitoring.models import (
     AlertDelivery,
     AlertKind,
@@ -101,7 +101,7 @@ def incident_for(request: HttpRequest, pk: int) -> Incident:
     organisation = organisation_for(request)
     try:
         incident = Incident.objects.select_related(
-            "instrument", "version__rule", "version__made_by", "assigned_to", "acknowledged_by"
+            "instrument__status", "version__rule", "version__made_by", "assigned_to", "acknowledged_by"
         ).get(pk=pk)
     except (Incident.DoesNotExist, OverflowError):
         raise Http404 from None
@@ -140,7 +140,6 @@ def incident_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """One incident: how it stands, its numbers, the rule's version, its timeline, and what can be done."""
     incident = incident_for(request, pk)
     steps = timeline(incident)
-    opening = next((each for each in reversed(steps) if each["lines"]), None)
     context = {
         "organisation": organisation_for(request),
         "incident": incident,
@@ -148,7 +147,8 @@ def incident_page(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "advice": advice_of(incident),
         "tone": TONES[Severity(incident.severity)] if incident.closed_at is None else "muted",
         "steps": steps,
-        "opening": opening,
+        "standing": standing_of(incident, [each["change"] for each in steps], timezone.now()),
+        "present": getattr(incident.instrument, "status", None),
         "subjects": IncidentSubject.objects.filter(incident=incident).select_related("instrument"),
         "members": Membership.objects.select_related("user").order_by("user__email"),
         "causes": Incident.CauseCode.choices,

@@ -138,7 +138,7 @@ def test_an_incident_shows_its_numbers_its_rule_and_what_people_did(people: Peop
     made = incident(unit, version=version)
     client = people.client(people.mary)
     text = page(client, f"alerts/{made.pk}/")
-    for told in ("Offline", "15 min", "version 1", unit.serial):
+    for told in ("Offline", "15 min", "version 1", unit.serial, "<dt>Lasts</dt><dd>"):
         assert told in text
     path = f"/o/harbour/alerts/{made.pk}/handle/"
     with organisation_scope(people.organisation.pk):
@@ -153,6 +153,14 @@ def test_an_incident_shows_its_numbers_its_rule_and_what_people_did(people: Peop
         assert client.post(path, wish).status_code == 302
     text = page(client, f"alerts/{made.pk}/")
     assert "Breaker &lt;b&gt;tripped" in text
+    # Closed by hand an hour after it began; what was so when it was opened is told by that step alone.
+    stands = text.split("How it stands")[1].split("</section>")[0]
+    assert (stands.count("Began"), stands.count("Lasted"), "Since" in stands, "15 min" in stands) == (
+        1,
+        1,
+        False,
+        False,
+    )
     # Of all the steps one states a cause.
     steps_told = text.split("Timeline")[1]
     assert steps_told.count("Power") == 1
