@@ -77,6 +77,26 @@ def why(tile: Tile) -> SafeString:
     return SafeString(" ".join(parts))
 
 
+def besides(tile: Tile) -> SafeString:
+    """What a failed SIC hides, and how old the level shown is where nothing else says so; nothing most of the time."""
+    parts, told = [], tile.level_end_at
+    look, condition = tile.hidden_look, tile.hidden_condition
+    if look is not None and condition is not None:
+        since = f" {ago(condition.since_at)}" if condition.since_at is not None else ""
+        parts.append(f"{escape(look.word)}. {escape(condition.reason)}{since}")
+        told = None if condition.since_at == told else told
+    elif tile.condition.since_at == told or not tile.condition.reason:
+        told = None
+    if told is not None and tile.state != State.GONE:
+        parts.append(f"{_level_word(get_language())} {ago(told)}")
+    return SafeString(" · ".join(parts))
+
+
+@cache
+def _level_word(language: str | None) -> str:
+    return escape(_("Last level:"))
+
+
 @cache
 def _failed(language: str | None) -> SafeString:
     return format_html('<span class="word-bad">{}</span>', _("failed"))
@@ -196,11 +216,12 @@ def _text(text: str) -> SafeString:
 
 
 def _state(tile: Tile, now: datetime) -> SafeString:
-    condition = tile.condition
+    condition, hidden = tile.condition, besides(tile) if tile.hidden else ""
+    more = f'<span class="sub">{hidden}</span>' if hidden else ""
     if condition.since_at is None:
-        return badge(tile)
+        return SafeString(f"{badge(tile)}{more}")
     reason = "" if tile.state == State.SIC_FAILED else f"{escape(condition.reason)} "
-    return SafeString(f'{badge(tile)}<span class="sub">{reason}{ago(condition.since_at)}</span>')
+    return SafeString(f'{badge(tile)}<span class="sub">{reason}{ago(condition.since_at)}</span>{more}')
 
 
 def _aged(tile: Tile, value: SafeString) -> SafeString:
@@ -306,6 +327,9 @@ def tile_markup(tile: Tile, *, slug: str, now: datetime) -> SafeString:
             f'<div class="tile-side{"" if tile.level_is_current else " is-old"}"{_old_from(tile)}>'
             f'<p class="tile-level">{value}</p><p class="tile-sub">{escape(name)}</p></div>'
         )
+    more = besides(tile)
+    if more:
+        more = SafeString(f'<p class="tile-sub tile-besides">{more}</p>')
     if day:
         day = SafeString(f'<p class="tile-day">{day}</p>')
     if foot:
@@ -318,7 +342,7 @@ def tile_markup(tile: Tile, *, slug: str, now: datetime) -> SafeString:
         f'<h3 class="tile-name"><a class="stretch" href="{href_of(tile, slug)}">'
         f"{escape(instrument.name or instrument.serial)}</a></h3>"
         f'<p class="tile-sub"><span class="serial">{escape(instrument.serial)}</span>{model}</p></div>{side}</div>'
-        f'<p class="tile-state">{badge(tile)} <span>{why(tile)}</span></p>{day}{foot}</article>'
+        f'<p class="tile-state">{badge(tile)} <span>{why(tile)}</span></p>{more}{day}{foot}</article>'
     )
 
 

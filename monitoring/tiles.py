@@ -1,6 +1,6 @@
 """One instrument of a fleet with its present, as pages show it: state, newest values, whether they are current."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -27,6 +27,9 @@ class Reading:
     places: int
 
 
+# A failed SIC is the one word for a monitor; these are told beside it, for they say that what is shown is old.
+HIDDEN = (State.OFFLINE, State.NOT_MEASURING, State.STALE, State.UNKNOWN)
+
 # What is shown of instruments that measure no noise: the name in `InstrumentStatus.latest`, unit, decimals.
 READINGS: dict[str, tuple[tuple[str, str, int], ...]] = {
     Instrument.Kind.AIR_QUALITY: (("PM2.5", "µg/m³", 1), ("PM10", "µg/m³", 1)),
@@ -44,6 +47,8 @@ class Tile:
     # Until when the newest level or reading is as new as this monitor's period and our polling let it be.
     current_until: datetime | None = None
     level_is_current: bool = False
+    # What a failed SIC hides: that it is offline, silent, unread or without a measurement besides.
+    hidden: State | None = None
 
     @property
     def look(self) -> Look:
@@ -54,6 +59,16 @@ class Tile:
     def condition(self) -> Condition:
         """Its state in words."""
         return condition_of(self.state, self.instrument, self.present)
+
+    @property
+    def hidden_look(self) -> Look | None:
+        """The sign of what a failed SIC hides."""
+        return LOOKS[self.hidden] if self.hidden else None
+
+    @property
+    def hidden_condition(self) -> Condition | None:
+        """The same in words."""
+        return condition_of(self.hidden, self.instrument, self.present) if self.hidden else None
 
     @property
     def level_end_at(self) -> datetime | None:
@@ -106,9 +121,14 @@ def facts_of(instrument: Instrument, present: InstrumentStatus | None) -> Facts:
 def tile_of(instrument: Instrument, now: datetime) -> Tile:
     """The tile of an instrument that was read with `select_related("status")`."""
     present = getattr(instrument, "status", None)
-    state = state_of(facts_of(instrument, present), now, poll_every())
-    until = _current_until(instrument, present) if present is not None else None
-    return Tile(instrument, present, state, until, until is not None and now <= until)
+    facts = facts_of(instrument, present)
+    state = state_of(facts, now, poll_every())
+    hidden = None
+    if state == State.SIC_FAILED:
+        besides = state_of(replace(facts, sic_passed=None), now, poll_every())
+        hidden = besides if besides in HIDDEN else None
+    until = _current_until(instrument, present) if present is not None and hidden is None else None
+    return Tile(instrument, present, state, until, until is not None and now <= until, hidden)
 
 
 def _patience() -> timedelta:

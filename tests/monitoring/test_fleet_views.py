@@ -283,7 +283,9 @@ def test_a_row_says_nothing_of_what_a_monitor_cannot_measure(people: People) -> 
     assert 'data-label="Last SIC"></td>' in row
 
 
-def test_totals_count_within_the_other_filters(people: People, fleet: list[Instrument], now: datetime) -> None:
+def test_totals_count_within_the_other_filters(
+    people: People, fleet: list[Instrument], now: datetime
+) -> None:
     monitor(people.organisation, "QT000009", "Wall gone", now=now, gone_at=now)
     client = people.client(people.bob)
 
@@ -303,3 +305,29 @@ def test_totals_count_within_the_other_filters(people: People, fleet: list[Instr
     with CaptureQueriesContext(connection) as narrowed:
         client.get(f"{FLEET}?text=wall")
     assert len(narrowed) == len(whole)
+
+
+@pytest.mark.parametrize(
+    ("present", "told"),
+    [
+        ({"online": False}, "Offline. No connection to MyCirrus. Last level:"),
+        ({"observed_at": -timedelta(hours=1)}, "No news. Last heard from MyCirrus"),
+        ({"measuring": False}, "Not measuring. Online without a measurement. Last level:"),
+        ({"online": None}, "Unknown. MyCirrus does not say how it stands"),
+        ({}, ""),
+    ],
+)
+def test_a_failed_sic_hides_nothing_else(
+    people: People, now: datetime, present: dict[str, Any], told: str
+) -> None:
+    at = {name: now + value for name, value in present.items() if isinstance(value, timedelta)}
+    monitor(people.organisation, "QT000001", "Wall", now=now, sic_passed=False, **present | at)
+    client = people.client(people.bob)
+    for view in ("tiles", "table"):
+        page = client.get(f"{FLEET}?view={view}").content.decode()
+        assert "SIC failed" in page
+        assert told in page
+        assert ("is-old" in page) == bool(told)
+        # The level's age.
+        assert "2 minutes ago" in re.sub(r"<[^>]+>", "", page)
+    assert told in client.get(f"{FLEET}i/QT000001/").content.decode()
