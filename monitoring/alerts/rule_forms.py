@@ -48,17 +48,22 @@ NONSENSE_SIGN = {
 _WIDE = forms.Textarea(attrs={"rows": 3})
 
 
-def _by_site(instruments: Sequence[Instrument]) -> list[Any]:
+class _Boxes(forms.CheckboxSelectMultiple):
+    """Boxes to tick, however many: in a list of its own height, with a search above it where scripts run."""
+
+    sifted = True
+
+
+def _by_site(instruments: Sequence[Instrument]) -> list[tuple[str, str]]:
     """Choices of instruments that were read `with_deployment`, site by site; those of no site come last."""
-    sites: dict[str, list[Any]] = {}
+    sites: dict[str, list[tuple[str, str]]] = {}
     for each in instruments:
         deployed = getattr(each, "deployed", None)
         name = deployed.site.name if deployed is not None else ""
-        sites.setdefault(name, []).append((each.serial, str(each)))
+        # The site stands in the label: it is searched for as well.
+        sites.setdefault(name, []).append((each.serial, f"{each} · {name}" if name else str(each)))
     nowhere = sites.pop("", [])
-    if not sites:
-        return nowhere
-    return [*sorted(sites.items()), *([(_("At no site"), nowhere)] if nowhere else [])]
+    return [choice for _name, choices in sorted(sites.items()) for choice in choices] + nowhere
 
 
 class RuleForm(forms.Form):
@@ -93,15 +98,15 @@ class RuleForm(forms.Form):
                 label=_("Instruments"),
                 required=False,
                 choices=_by_site(instruments),
-                help_text=_(
-                    "None chosen, and no site: all of the organisation's, new ones too. Ctrl or ⌘ chooses several."
-                ),
+                widget=_Boxes,
+                help_text=_("None chosen, and no site: all of the organisation's, new ones too."),
             )
             if sites:
                 self.fields["sites"] = forms.TypedMultipleChoiceField(
                     label=_("Sites"),
                     coerce=int,
                     required=False,
+                    widget=_Boxes,
                     choices=[(each.pk, each.name) for each in sites],
                     help_text=_("Whatever stands there."),
                 )

@@ -4,6 +4,7 @@
 //   data-old-from="instant"    from then on a newest value is no longer the present one: gets the class is-old
 //   data-copy="text"           on a button: copies the text
 //   data-choose-all="name"     on a button: ticks every box of that name, or none where all are ticked
+//   data-sift="id"             on a search: leaves of the boxes in there those with its words, and those that are ticked
 //   data-menu                  on <details>: closes on Escape, on a click elsewhere, and when another opens
 //   data-tab="words"           on what htmx swaps in: begins the title of the tab, which is all that is seen of a page left open
 //   data-announce="words"      on what htmx swaps in: read out politely when the words differ from those before
@@ -86,7 +87,18 @@
     }
   });
 
+  document.addEventListener("input", ({ target }) => {
+    if (!target.dataset.sift) return;
+    const words = target.value.toLowerCase().split(/\s+/);
+    for (const box of byId(target.dataset.sift).children) {
+      const text = box.textContent.toLowerCase();
+      box.classList.toggle("is-sifted", !words.every((word) => text.includes(word)));
+    }
+  });
+
   document.addEventListener("keydown", (event) => {
+    // A search within a form is not sent with it.
+    if (event.key === "Enter" && event.target.dataset?.sift) event.preventDefault();
     if (event.key !== "Escape") return;
     const menu = document.querySelector("details[data-menu][open]");
     if (!menu) return;

@@ -30,3 +30,21 @@ def test_what_was_searched_for_can_be_clicked_at_once(crew: People, visit: Visit
     page.get_by_label("Kind").select_option("disk")
     expect(page.locator("#alerts-list tbody tr")).to_have_count(1)
     visit.check(page)
+
+
+def test_instruments_of_a_rule_are_searched_for_and_ticked(crew: People, visit: Visit, now: datetime) -> None:
+    for number in range(12):
+        monitor(crew.organisation, f"QT0000{number:02}", f"Wall {number}", now=now)
+    page = visit.page(crew.adam)
+    page.goto("/o/harbour/alerts/rules/new/?kind=offline")
+    boxes = page.locator("#id_serials .check:visible")
+    expect(boxes).to_have_count(12)
+    page.get_by_label("Wall 3 (").check()
+    page.get_by_label("Search: Instruments").fill("wall 11")
+    # What is ticked is never out of sight.
+    expect(boxes).to_have_text(["Wall 11 (QT000011)", "Wall 3 (QT000003)"])
+    page.get_by_label("Search: Instruments").press("Enter")
+    page.get_by_label("Wall 11 (").check()
+    page.get_by_label("Search: Instruments").fill("")
+    expect(boxes).to_have_count(12)
+    visit.check(page)

@@ -407,14 +407,21 @@ def test_an_editor_lists_instruments_by_the_site_where_they_stand(people: People
     stand(4, "Quay", end_at=NOW - HOUR)
     choices, queries = editor()
     assert choices == [
-        ("Mill", [("QT900002", "M2 (QT900002)")]),
-        ("Quay", [("QT900001", "M1 (QT900001)"), ("QT900003", "M3 (QT900003)")]),
-        ("At no site", [("QT900004", "M4 (QT900004)"), (unit.serial, str(unit))]),
+        ("QT900002", "M2 (QT900002) · Mill"),
+        ("QT900001", "M1 (QT900001) · Quay"),
+        ("QT900003", "M3 (QT900003) · Quay"),
+        ("QT900004", "M4 (QT900004)"),
+        (unit.serial, str(unit)),
     ]
     for number in range(10, 30):
         stand(number, "Mill")
     assert editor()[1] == queries
-    assert '<optgroup label="Mill">' in page(client, "alerts/rules/new/?kind=offline")
+    # What was ticked stays when something else is refused.
+    wrong = {"name": "", "amber": "5", "serials": ["QT900010", "QT900001"]}
+    refused = client.post("/o/harbour/alerts/rules/new/?kind=offline", wrong)
+    assert refused.status_code == 422
+    ticked = re.findall(r'name="serials" value="(\w+)"[^>]* checked', refused.content.decode())
+    assert sorted(ticked) == ["QT900001", "QT900010"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
