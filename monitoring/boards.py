@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
-from django.db.models.functions import Coalesce, Lower, Trim
+from django.db.models.functions import Abs, Coalesce, Lower, Trim
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -59,15 +59,22 @@ SIC_LOOKS = {
 }
 BOARDS = {"calibrations": CALIBRATION_LOOKS, "sics": SIC_LOOKS}
 # How each board can be sorted, the first of them unless something else is asked for.
-WORST, LIMIT = "rank", "limit"
+WORST, LIMIT, STEP, OLDEST = "rank", "limit", "step", "oldest"
 SORTS = {
-    "calibrations": {WORST: _("Worst first")},
+    "calibrations": {
+        WORST: _("Worst first"),
+        STEP: _("Largest step first"),
+        OLDEST: _("Oldest calibration first"),
+    },
     "sics": {WORST: _("Worst first"), LIMIT: _("Nearest limit first")},
 }
-_LIMIT_AT = "check_standing__sic_limit_at"
-# What an address says of a row without a limit, and how long a number in one is at most.
+# What a standing is sorted by. A step counts by its size, whichever way it went.
+_COLUMNS = {LIMIT: "sic_limit_at", STEP: "step_db", OLDEST: "calibrated_at"}
+# What an address says of a row without such a value, and how long a number in one is at most.
 NOWHERE = "-"
-_DIGITS = {WORST: 8, LIMIT: 17}
+_DIGITS = {WORST: 8, LIMIT: 17, STEP: 8, OLDEST: 17}
+# Steps are in thousandths there.
+_THOUSANDTHS = 1000
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
@@ -206,8 +213,14 @@ def board(kind: str, *, tolerances: Tolerances, time: BoardTime, sort: str = WOR
         default=Value(order.index("good")),
         output_field=IntegerField(),
     )
-    first = F(_LIMIT_AT).asc(nulls_last=True) if sort == LIMIT else "rank"
-    return rows.annotate(rank=ranked).order_by(first, "name", "serial")
+    return rows.annotate(rank=ranked).order_by(_first(sort), "name", "serial")
+
+
+def _first(sort: str) -> Any:
+    if sort == WORST:
+        return "rank"
+    column = f"check_standing__{_COLUMNS[sort]}"
+    return Abs(column).desc(nulls_last=True) if sort == STEP else F(column).asc(nulls_last=True)
 
 
 def _beyond(column: str, tolerance: Decimal) -> Q:
@@ -314,23 +327,29 @@ def board_after(instrument: Any, sort: str) -> str:
     if sort == WORST:
         return f"{instrument.rank}.{instrument.serial}"
     standing = getattr(instrument, "check_standing", None)
-    limit_at = standing.sic_limit_at if standing else None
-    stood = NOWHERE if limit_at is None else (limit_at - _EPOCH) // _MICROSECOND
+    value = getattr(standing, _COLUMNS[sort]) if standing else None
+    if value is None:
+        return f"{NOWHERE}.{instrument.serial}"
+    stood = int(abs(value) * _THOUSANDTHS) if sort == STEP else (value - _EPOCH) // _MICROSECOND
     return f"{stood}.{instrument.serial}"
 
 
 def _below(stood: str, sort: str) -> tuple[Q, Q] | None:
     """What stands below a row by that which the board is sorted by alone, and what beside it; None for no such row."""
-    if sort == LIMIT and stood == NOWHERE:
-        return Q(pk__in=[]), Q(**{f"{_LIMIT_AT}__isnull": True})
+    column = f"check_standing__{_COLUMNS[sort]}" if sort != WORST else "rank"
+    missing = Q(**{f"{column}__isnull": True})
+    if sort != WORST and stood == NOWHERE:
+        return Q(pk__in=[]), missing
     if not stood.isdecimal() or len(stood) > _DIGITS[sort]:
         return None
     if sort == WORST:
         return Q(rank__gt=int(stood)), Q(rank=int(stood))
-    limit_at = _EPOCH + int(stood) * _MICROSECOND
-    return Q(**{f"{_LIMIT_AT}__gt": limit_at}) | Q(**{f"{_LIMIT_AT}__isnull": True}), Q(
-        **{_LIMIT_AT: limit_at}
-    )
+    if sort == STEP:
+        size = Decimal(int(stood)) / _THOUSANDTHS
+        smaller = Q(**{f"{column}__gt": -size, f"{column}__lt": size})
+        return smaller | missing, Q(**{f"{column}__in": [size, -size]})
+    at = _EPOCH + int(stood) * _MICROSECOND
+    return Q(**{f"{column}__gt": at}) | missing, Q(**{column: at})
 
 
 def board_row(instrument: Any, kind: str, *, tolerances: Tolerances, time: BoardTime) -> BoardRow:

@@ -20,7 +20,9 @@ from monitoring.acoustics.validity import Suspect
 from monitoring.boards import (
     BOARDS,
     LIMIT,
+    OLDEST,
     SORTS,
+    STEP,
     WORST,
     BoardTime,
     board,
@@ -265,16 +267,16 @@ def drifting(people: People) -> dict[str, Instrument]:
     return made
 
 
-def serials(people: People, *, most: int = 100) -> list[str]:
-    """The board of SICs by the nearest limit, read ``most`` at a time."""
+def serials(people: People, kind: str = "sics", sort: str = LIMIT, *, most: int = 100) -> list[str]:
+    """A board in an order, that of SICs by the nearest limit unless said otherwise, read ``most`` at a time."""
     with organisation_scope(people.organisation.pk):
         tolerances, time = Tolerances(), BoardTime(NOW, NOW.date())
-        rows = board("sics", tolerances=tolerances, time=time, sort=LIMIT)
+        rows = board(kind, tolerances=tolerances, time=time, sort=sort)
         seen: list[str] = []
         after = ""
-        while found := board_page(rows, after=after, most=most, sort=LIMIT):
+        while found := board_page(rows, after=after, most=most, sort=sort):
             seen += [each.serial for each in found]
-            after = board_after(found[-1], LIMIT)
+            after = board_after(found[-1], sort)
         return seen
 
 
@@ -321,9 +323,34 @@ def test_the_page_and_the_file_stand_in_the_order_that_was_asked_for(people: Peo
     # Calibrations have no limit to come nearer to, and what nobody can sort by sorts nothing.
     for address in (f"{BOARD}?sort=limit", "/o/harbour/checks/sics/?sort=-rank"):
         assert client.get(address).status_code == 200
-    assert "board-sort" not in client.get(BOARD, {"sort": "limit"}).content.decode()
+    assert "Nearest limit" not in client.get(BOARD, {"sort": "limit"}).content.decode()
     for odd in ("x", "-.", "-.no-such", "9" * 18 + ".A", ".A", "1.", "²2.A"):
         assert client.get("/o/harbour/checks/sics/", {"sort": "limit", "after": odd}).status_code == 200
+
+
+def test_calibrations_stand_by_the_largest_step_or_the_oldest_first(people: People) -> None:
+    steps = {"A": "0.10", "B": "-0.40", "C": None, "D": "0.40", "E": "0.005", "F": "0.00"}
+    for number, (serial, step) in enumerate(steps.items()):
+        made = make_instrument(people.organisation, serial, name=f"Monitor {serial}")
+        with organisation_scope(people.organisation.pk):
+            CheckStanding.objects.create(
+                instrument=made,
+                calibrated_at=NOW - timedelta(days=number % 4) if step else None,
+                step_db=step,
+                updated_at=NOW,
+            )
+    make_instrument(people.organisation, "G", name="Monitor G")
+    make_instrument(people.other, "THEIRS")
+    for most in (100, 2, 1):
+        assert serials(people, "calibrations", STEP, most=most) == ["B", "D", "A", "E", "F", "C", "G"]
+        assert serials(people, "calibrations", OLDEST, most=most) == ["D", "B", "F", "A", "E", "C", "G"]
+    client = people.client(people.bob)
+    text = client.get(BOARD, {"sort": "step"}).content.decode()
+    assert '<option value="step" selected>Largest step first</option>' in text
+    assert 'aria-sort="descending">Step</th>' in text
+    assert re.findall(r'class="serial">(\w)<', text) == ["B", "D", "A", "E", "F", "C", "G"]
+    for odd in ("x", "-.", "9" * 9 + ".A", "1.", "²2.A"):
+        assert client.get(BOARD, {"sort": "step", "after": odd}).status_code == 200
 
 
 @pytest.mark.parametrize("kind", list(BOARDS))
