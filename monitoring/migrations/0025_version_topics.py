@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("monitoring", "0023_day_quantities")]
+    dependencies = [("monitoring", "0024_gap_kinds")]
 
     operations = [
         migrations.RemoveConstraint(model_name="fleetversion", name="fleet_version_once"),
