@@ -129,7 +129,8 @@ def _deployments(site: Site) -> list[Deployment]:
 
 def _tiles(deployments: list[Deployment], now: datetime) -> list[Tile]:
     for each in deployments:
-        each.instrument.deployed = each
+        # As `with_deployment` would tell it, without asking again.
+        setattr(each.instrument, "deployed", each)  # noqa: B010 - no field of the model's
     return _worst_first(tile_of(each.instrument, now) for each in deployments)
 
 
