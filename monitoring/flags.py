@@ -24,9 +24,10 @@ TABLE_WORDS = {
 }
 
 
-_CLEARING = f"""
-    DELETE FROM "{ImpossibleRow._meta.db_table}"
+_FLAGS = f"""
+    SELECT 1 FROM "{ImpossibleRow._meta.db_table}"
     WHERE "organisation_id" = %s AND "instrument_id" = %s AND "table" = %s AND "start_at" BETWEEN %s AND %s
+    LIMIT 1
 """  # noqa: S608
 
 
@@ -37,15 +38,27 @@ def impossible_note(
     starts: Sequence[datetime],
     columns: Mapping[str, Sequence[float | None]],
 ) -> None:
-    """Bring the flags of these rows up to date, in the transaction that stored them: what was corrected has none."""
-    instants = [connection.ops.adapt_datetimefield_value(at) for at in (min(starts), max(starts))]
+    """Bring the flags of these rows up to date, in the transaction that stored them: what was corrected has none.
+
+    What is not among ``columns`` stays as it is stored, and as it is flagged.
+    """
+    within = (min(starts), max(starts))
+    instants = [connection.ops.adapt_datetimefield_value(at) for at in within]
+    rows: dict[datetime, dict[str, float | None]] = {}
     # By hand: it is asked at every answer of MyCirrus, and hardly ever finds any.
     with planned_cursor() as cursor:
-        cursor.execute(_CLEARING, [instrument.organisation_id, instrument.pk, table, *instants])
-    found = impossible_of(table, columns)
-    if found:
+        cursor.execute(_FLAGS, [instrument.organisation_id, instrument.pk, table, *instants])
+        flagged_already = cursor.fetchone() is not None
+    if flagged_already:
+        flags = ImpossibleRow.objects.filter(instrument=instrument, table=table, start_at__range=within)
+        for start_at, values in flags.values_list("start_at", "values"):
+            if left := {name: value for name, value in values.items() if name not in columns}:
+                rows[start_at] = left
+        flags.delete()
+    for place, values in impossible_of(table, columns).items():
         # A row given twice counts as its last.
-        rows = {starts[place]: values for place, values in found.items()}
+        rows[starts[place]] = rows.get(starts[place], {}) | values
+    if rows:
         ImpossibleRow.objects.bulk_create(
             [
                 ImpossibleRow(

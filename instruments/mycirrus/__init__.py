@@ -18,6 +18,7 @@ from .errors import (
 )
 from .limits import RateLimiter
 from .noise import NoiseTable
+from .parsing import told_by
 from .signing import sign, verify
 from .times import format_duration, format_time, parse_duration, parse_time, spacing
 from .types import (
@@ -98,5 +99,6 @@ __all__ = [
     "parse_time",
     "sign",
     "spacing",
+    "told_by",
     "verify",
 ]

@@ -199,16 +199,9 @@ def noise_store(*, instrument: Instrument, rows: Iterable[NoiseRow], now: dateti
     """
     table = NoiseTable.of(rows)
     seconds = _seconds(table, level_seconds(instrument))
+    columns = {name: column for name, column in table.values.items() if name in _VALUES}
     written = series_write(
-        NoiseMeasurement,
-        {
-            "organisation_id": [instrument.organisation_id] * len(table),
-            "instrument_id": [instrument.pk] * len(table),
-            "start_at": table.starts,
-            "duration_s": seconds,
-            "extra": _extras(table),
-            **{name: column for name, column in table.values.items() if name in _VALUES},
-        },
+        NoiseMeasurement, framed(instrument, table.starts, seconds, _extras(table)) | columns
     )
     if not written:
         return False
@@ -227,12 +220,36 @@ def noise_store(*, instrument: Instrument, rows: Iterable[NoiseRow], now: dateti
         told = {
             "level_at": last,
             "level_seconds": None if length is None else round(length),
-            **{name: table[newest].values.get(name) for name in ("LAeq", "LAFMax", "LCPeak")},
+            # Of the row that is shown already only what is named anew.
+            **{
+                name: table[newest].values.get(name)
+                for name in ("LAeq", "LAFMax", "LCPeak")
+                if last != present.level_at or name in columns
+            },
         }
     told |= day_told(instrument=instrument, present=present, model=NoiseMeasurement, last=max(written))
     _present_update(present, told)
     levels_judge(instrument=instrument, table="noise", starts=table.starts, changed=len(written), now=now)
     return True
+
+
+def framed(
+    instrument: Instrument,
+    starts: Sequence[datetime],
+    seconds: Sequence[float | None],
+    extras: Sequence[dict[str, Any] | None],
+) -> dict[str, Sequence[Any]]:
+    """The columns that every series has; what no row says is left out, and so stays as it is stored."""
+    told: dict[str, Sequence[Any]] = {
+        "organisation_id": [instrument.organisation_id] * len(starts),
+        "instrument_id": [instrument.pk] * len(starts),
+        "start_at": starts,
+    }
+    return told | {
+        name: column
+        for name, column in (("duration_s", seconds), ("extra", extras))
+        if any(each is not None for each in column)
+    }
 
 
 def level_seconds(instrument: Instrument) -> int | None:

@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from instruments.models import Instrument
+from instruments.mycirrus import told_by
 from monitoring.alerts.facts import instrument_judge
 from monitoring.alerts.incidents import sics_judge
 from monitoring.alerts.kinds import CALIBRATION
@@ -22,9 +24,8 @@ from monitoring.models import (
     SeriesRow,
     WeatherSample,
 )
-from monitoring.possible import BOUNDS
 from monitoring.sync import ingest
-from monitoring.sync.upsert import series_upsert, value_columns
+from monitoring.sync.upsert import series_write, value_columns
 
 Store = Callable[[Instrument, Sequence[Any], datetime], bool]
 
@@ -53,38 +54,40 @@ def samples(
 
     ``latest`` reads from the newest row what a fleet page shows of it.
     """
-    plain = [name for name in value_columns(model) if name not in {"duration_s", "extra", *renamed}]
+    plain = [name for name in value_columns(model) if name not in {"duration_s", "extra"}]
+    readers = {name: renamed.get(name, attrgetter(name)) for name in plain}
 
     def store(instrument: Instrument, rows: Sequence[Any], now: datetime) -> bool:
-        cells = [
-            {
-                "organisation_id": instrument.organisation_id,
-                "instrument_id": instrument.pk,
-                "start_at": started(row),
-                "duration_s": seconds_of(row),
-                **{name: getattr(row, name) for name in plain},
-                **{name: read(row) for name, read in renamed.items()},
-            }
-            for row in rows
-        ]
-        written = series_upsert(model, cells)
-        if rows:
-            newest = max(rows, key=started)
-            ingest.sample_present_store(
-                instrument=instrument,
-                model=model,
-                at=started(newest),
-                seconds=seconds_of(newest),
-                values=latest(newest) if latest is not None else None,
-                changed=written,
-                now=now,
-            )
-        if rows and model in LIMITED:
-            starts, table = [started(row) for row in rows], LIMITED[model]
-            values = {name: [cell.get(name) for cell in cells] for name in BOUNDS[table]}
-            impossible_note(instrument=instrument, table=table, starts=starts, columns=values)
+        if not rows:
+            return False
+        starts, seconds = list(map(started, rows)), list(map(seconds_of, rows))
+        kind: type = type(rows[0])
+        probe = told_by(kind, frozenset().union(*(row.document for row in rows)))
+        read = {name: list(map(reader, rows)) for name, reader in readers.items()}
+        columns = {
+            name: column
+            for name, column in read.items()
+            if any(value is not None for value in column) or readers[name](probe) is not None
+        }
+        written = series_write(model, ingest.framed(instrument, starts, seconds, ()) | columns)
+        newest = max(rows, key=started)
+        if latest is not None and len(columns) < len(plain):
+            # What it does not name is shown as it is stored.
+            newest = model.objects.get(instrument=instrument, start_at=started(newest))
+        ingest.sample_present_store(
+            instrument=instrument,
+            model=model,
+            at=started(newest),
+            seconds=seconds_of(newest),
+            values=latest(newest) if latest is not None else None,
+            changed=written,
+            now=now,
+        )
+        if model in LIMITED:
+            table = LIMITED[model]
+            impossible_note(instrument=instrument, table=table, starts=starts, columns=columns)
             levels_judge(instrument=instrument, table=table, starts=starts, changed=len(written), now=now)
-        if rows and model is MonitorStats:
+        if model is MonitorStats:
             instrument_judge(instrument=instrument, kinds=[AlertKind.SIGNAL], now=now)
         return bool(written)
 
@@ -107,21 +110,16 @@ def largest_axis(row: Any) -> dict[str, float | None]:
 
 def bands(bands: str) -> Store:
     def store(instrument: Instrument, rows: Sequence[Any], now: datetime) -> bool:
-        written = series_upsert(
-            FrequencyMeasurement,
-            (
-                {
-                    "organisation_id": instrument.organisation_id,
-                    "instrument_id": instrument.pk,
-                    "bands": bands,
-                    "start_at": row.start_at,
-                    "duration_s": seconds_of(row),
-                    "levels": dict(row.bands),
-                }
-                for row in rows
-            ),
-        )
-        return bool(written)
+        if not rows:
+            return False
+        starts, seconds = list(map(started, rows)), list(map(seconds_of, rows))
+        bare = [row.start_at for row in rows if not row.bands]
+        stored = FrequencyMeasurement.objects.filter(instrument=instrument, bands=bands, start_at__in=bare)
+        held = dict(stored.values_list("start_at", "levels")) if bare else {}
+        levels = [dict(row.bands) or held.get(row.start_at, {}) for row in rows]
+        columns: dict[str, Sequence[Any]] = {"bands": [bands] * len(rows), "levels": levels}
+        framed = ingest.framed(instrument, starts, seconds, ())
+        return bool(series_write(FrequencyMeasurement, framed | columns))
 
     return store
 

@@ -44,8 +44,11 @@ def _quoted(names: Iterable[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
 
 
-def _on_conflict(model: type[SeriesRow]) -> str:
-    values = value_columns(model)
+def _on_conflict(model: type[SeriesRow], names: Sequence[str]) -> str:
+    values = names[len(key_columns(model)) :]
+    if not values:
+        # Rows that say no more than when they began.
+        return "ON CONFLICT DO NOTHING"
     updates = ", ".join(f'"{name}" = excluded."{name}"' for name in values)
     mine = ", ".join(f'"{model._meta.db_table}"."{name}"' for name in values)
     theirs = ", ".join(f'excluded."{name}"' for name in values)
@@ -54,27 +57,19 @@ def _on_conflict(model: type[SeriesRow]) -> str:
     return f"ON CONFLICT ({_quoted(key_columns(model))}) DO UPDATE SET {updates} WHERE ({mine}) {differs} ({theirs})"
 
 
-def series_upsert(model: type[SeriesRow], rows: Iterable[Mapping[str, Any]]) -> Sequence[datetime]:
-    """Insert or replace ``rows`` (column name to value) of one series by their natural key, in the open transaction.
-
-    A column that a row leaves out is NULL; a row given twice in one call counts as its last. Returns when those
-    begin that are new or say something else than before.
-    """
-    rows = list(rows)
-    names = dict.fromkeys(name for row in rows for name in row)
-    return series_write(model, {name: [row.get(name) for row in rows] for name in names})
-
-
 def series_write(model: type[SeriesRow], columns: Mapping[str, Sequence[Any]]) -> Sequence[datetime]:
-    """The same for rows that are given by column, which spares a mapping for each."""
+    """Insert or correct rows of one series, given by column, by their natural key, in the open transaction.
+
+    A column that is not given stays as it is stored: MyCirrus leaves out what it cannot give at the moment. A row given
+    twice in one call counts as its last. Returns when those begin that are new or say something else than before.
+    """
     key = key_columns(model)
     starts = columns["start_at"] if columns else ()
     if not starts:
         return ()
-    names = (*key, *value_columns(model))
-    empty = [None] * len(starts)
+    names = (*key, *(name for name in value_columns(model) if name in columns))
     database = _Postgresql if connection.vendor == "postgresql" else _Sqlite
-    told = database.columns(model, names, [columns.get(name, empty) for name in names])
+    told = database.columns(model, names, [columns[name] for name in names])
     rows = list(zip(*told, strict=True))
     begin = len(key) - 1
     series = rows[0][:begin]
@@ -132,7 +127,8 @@ class _Sqlite:
         marks = ", ".join(["%s"] * len(names))
         with connection.cursor() as cursor:
             cursor.executemany(
-                f'INSERT INTO "{model._meta.db_table}" ({_quoted(names)}) VALUES ({marks}) {_on_conflict(model)}',  # noqa: S608
+                f'INSERT INTO "{model._meta.db_table}" ({_quoted(names)}) VALUES ({marks}) '  # noqa: S608
+                f"{_on_conflict(model, names)}",
                 rows,
             )
 
@@ -200,7 +196,7 @@ class _Postgresql:
                 marks = ", ".join([f"({', '.join(['%s'] * len(names))})"] * len(rows))
                 cells = [cell for row in _wrapped(model, names, rows) for cell in row]
                 cursor.execute(
-                    f'INSERT INTO "{table}" ({listed}) VALUES {marks} {_on_conflict(model)}',  # noqa: S608
+                    f'INSERT INTO "{table}" ({listed}) VALUES {marks} {_on_conflict(model, names)}',  # noqa: S608
                     cells,
                 )
                 return
@@ -210,16 +206,17 @@ class _Postgresql:
             )
             _copy(cursor, model, "incoming", names, rows)
             cursor.execute(
-                f'INSERT INTO "{table}" ({listed}) SELECT {listed} FROM "incoming" {_on_conflict(model)}'  # noqa: S608
+                f'INSERT INTO "{table}" ({listed}) '  # noqa: S608
+                f'SELECT {listed} FROM "incoming" {_on_conflict(model, names)}'
             )
             cursor.execute('DROP TABLE "incoming"')
 
 
 @cache
-def _types(model: type[SeriesRow]) -> list[str]:
-    """PostgreSQL's types of the columns, key first, without the lengths of texts."""
+def _types(model: type[SeriesRow], names: tuple[str, ...]) -> list[str]:
+    """PostgreSQL's types of these columns, without the lengths of texts."""
     kinds = {field.column: str(field.rel_db_type(connection)) for field in model._meta.concrete_fields}
-    return [kinds[name].partition("(")[0] for name in (*key_columns(model), *value_columns(model))]
+    return [kinds[name].partition("(")[0] for name in names]
 
 
 def _wrapped(model: type[SeriesRow], names: Sequence[str], rows: Sequence[Row]) -> Iterable[Row]:
@@ -238,6 +235,6 @@ def _wrapped(model: type[SeriesRow], names: Sequence[str], rows: Sequence[Row]) 
 def _copy(cursor: Any, model: type[SeriesRow], table: str, names: Sequence[str], rows: Sequence[Row]) -> None:
     statement = f'COPY "{table}" ({_quoted(names)}) FROM STDIN (FORMAT BINARY)'
     with connection.wrap_database_errors, cursor.copy(statement) as copy:
-        copy.set_types(_types(model))
+        copy.set_types(_types(model, tuple(names)))
         for row in _wrapped(model, names, rows):
             copy.write_row(row)

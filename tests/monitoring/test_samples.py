@@ -491,11 +491,11 @@ def store(instrument: Instrument, resource: str, *rows: Any) -> InstrumentStatus
 
 
 def dust(at: datetime, small: float | None, large: float | None) -> Particulates:
-    return Particulates("AQ000001", at, 60.0, None, small, None, large, {})
+    return Particulates("AQ000001", at, 60.0, None, small, None, large, {"pM2p5": small, "pM10": large})
 
 
 def shake(at: datetime, *axes: float | None) -> Ppv:
-    return Ppv("VB000001", at, 300.0, *axes, None, None, None, {})
+    return Ppv("VB000001", at, 300.0, *axes, None, None, None, dict.fromkeys(("vMaxX", "vMaxY", "vMaxZ")))
 
 
 def test_the_newest_sample_is_the_present_reading(instrument: Instrument) -> None:
