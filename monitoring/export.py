@@ -84,14 +84,23 @@ def _bands(bands: FrequencyMeasurement.Bands) -> Series:
     return Series(
         FrequencyMeasurement,
         "start_at",
-        {"startTime": "start_at", "duration": "duration_s", "type": "bands", "bands": "levels"},
+        {
+            "startTime": "start_at",
+            "duration": "duration_s",
+            "type": "bands",
+            "bands": "levels",
+            "extra": "extra",
+        },
         only={"bands": bands},
     )
 
 
 def _periods(model: Any, bounds: str = "", **columns: str) -> Series:
     return Series(
-        model, "start_at", {"startTime": "start_at", "duration": "duration_s", **columns}, bounds=bounds
+        model,
+        "start_at",
+        {"startTime": "start_at", "duration": "duration_s", **columns, "extra": "extra"},
+        bounds=bounds,
     )
 
 
@@ -139,6 +148,7 @@ SERIES: dict[str, Series] = {
             "pressure": "pressure_hpa",
             "humidity": "humidity_pct",
             "precipitation": "precipitation_mmh",
+            "extra": "extra",
         },
         bounds="weather",
         read={"pressure": _bar},
@@ -195,6 +205,7 @@ SERIES: dict[str, Series] = {
             "lteSinr": "lte_sinr",
             "lteSignal": "lte_signal",
             "ping": "ping_ms",
+            "extra": "extra",
         },
     ),
     "events": Series(

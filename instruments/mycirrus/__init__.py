@@ -16,6 +16,7 @@ from .errors import (
     TransientError,
     UnexpectedResponse,
 )
+from .levels import beside_bands
 from .limits import RateLimiter
 from .noise import NoiseTable
 from .parsing import told_by
@@ -93,6 +94,7 @@ __all__ = [
     "Vdv",
     "Weather",
     "Webhook",
+    "beside_bands",
     "format_duration",
     "format_time",
     "parse_duration",

@@ -72,6 +72,20 @@ class Folded:
         return {key: value for key, value in self.document.items() if key.lower() not in left_out}
 
 
+class Asked(Folded):
+    """One that notes in `asked`, in small letters, every name that it was asked for."""
+
+    __slots__ = ("asked",)
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        super().__init__(document)
+        self.asked: set[str] = set()
+
+    def raw(self, *names: str) -> Any:
+        self.asked.update(map(str.lower, names))
+        return super().raw(*names)
+
+
 def number(value: object) -> float | None:
     """A finite number, or None: texts such as the mock's "..." are missing samples, not zeros."""
     # Nearly every value is one of these, and a year of measurements holds fifteen million.

@@ -158,6 +158,14 @@ def _band_name(key: str) -> str | None:
     return f"{match[1]}{match[2].upper()}Hz" if match else None
 
 
+# Bounded, because the names are somebody else's.
+@lru_cache(maxsize=256)
+def beside_bands(names: frozenset[str]) -> tuple[str, ...]:
+    """Those among the ``names`` of a spectrum's members that are neither bands nor what frames them."""
+    known = _FRAME - {"id", "weighting"}
+    return tuple(sorted(name for name in names if name.lower() not in known and not _band_name(name)))
+
+
 def _levels(row: Folded, nest: str, name_of: Namer) -> dict[str, float]:
     """The numbers of a row by canonical name, wherever it keeps them; a missing number is left out."""
     pairs: list[tuple[str, Any]] = list(row.members())

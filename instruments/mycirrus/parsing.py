@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from . import types
-from .folded import END, START, Folded, span
+from .folded import END, START, Asked, Folded, span
 
 Row = TypeVar("Row")
 # A parser gives a row, or None for a document that it cannot understand.
@@ -318,9 +318,18 @@ _OF_SERIES: dict[type, Parser[Any]] = {
 }
 
 
+class Told(NamedTuple):
+    """What members tell: a row that has a number wherever they do, and the names that say nothing to the parser."""
+
+    row: Any
+    unknown: tuple[str, ...]
+
+
 # Bounded, because the names are somebody else's.
 @lru_cache(maxsize=256)
-def told_by(kind: type, names: frozenset[str]) -> Any:
-    """A row of a series' ``kind`` that has a number wherever members of these ``names`` tell one."""
+def told_by(kind: type, names: frozenset[str]) -> Told:
+    """What members of these ``names`` tell of a series' ``kind``."""
     begun = {START[0]: "2000-01-01T00:00:00Z"}
-    return _OF_SERIES[kind](Folded(begun | dict.fromkeys(names - begun.keys(), 1.0)), None)
+    probe = Asked(begun | dict.fromkeys(names - begun.keys(), 1.0))
+    row = _OF_SERIES[kind](probe, None)
+    return Told(row, tuple(sorted(name for name in names if name.lower() not in probe.asked)))

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from instruments.models import Instrument
-from instruments.mycirrus import told_by
+from instruments.mycirrus import beside_bands, told_by
 from monitoring.alerts.facts import instrument_judge
 from monitoring.alerts.incidents import sics_judge
 from monitoring.alerts.kinds import CALIBRATION
@@ -62,14 +62,15 @@ def samples(
             return False
         starts, seconds = list(map(started, rows)), list(map(seconds_of, rows))
         kind: type = type(rows[0])
-        probe = told_by(kind, frozenset().union(*(row.document for row in rows)))
+        told = told_by(kind, names_of(rows))
         read = {name: list(map(reader, rows)) for name, reader in readers.items()}
         columns = {
             name: column
             for name, column in read.items()
-            if any(value is not None for value in column) or readers[name](probe) is not None
+            if any(value is not None for value in column) or readers[name](told.row) is not None
         }
-        written = series_write(model, ingest.framed(instrument, starts, seconds, ()) | columns)
+        framed = ingest.framed(instrument, starts, seconds, extras(rows, told.unknown))
+        written = series_write(model, framed | columns)
         newest = max(rows, key=started)
         if latest is not None and len(columns) < len(plain):
             # What it does not name is shown as it is stored.
@@ -92,6 +93,21 @@ def samples(
         return bool(written)
 
     return store
+
+
+def names_of(rows: Sequence[Any]) -> frozenset[str]:
+    """Every name of a member, as MyCirrus spelt it."""
+    return frozenset().union(*(row.document for row in rows))
+
+
+def extras(rows: Sequence[Any], unknown: Sequence[str]) -> list[dict[str, Any] | None]:
+    """What came beside the known values, under MyCirrus' own names; hardly ever anything."""
+    if not unknown:
+        return []
+    return [
+        {name: value for name in unknown if (value := row.document.get(name)) is not None} or None
+        for row in rows
+    ]
 
 
 def seconds_of(row: Any) -> float | None:
@@ -118,7 +134,8 @@ def bands(bands: str) -> Store:
         held = dict(stored.values_list("start_at", "levels")) if bare else {}
         levels = [dict(row.bands) or held.get(row.start_at, {}) for row in rows]
         columns: dict[str, Sequence[Any]] = {"bands": [bands] * len(rows), "levels": levels}
-        framed = ingest.framed(instrument, starts, seconds, ())
+        beside = extras(rows, beside_bands(names_of(rows)))
+        framed = ingest.framed(instrument, starts, seconds, beside)
         return bool(series_write(FrequencyMeasurement, framed | columns))
 
     return store
