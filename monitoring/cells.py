@@ -6,13 +6,11 @@ Written here and not in templates: a page has hundreds of these pieces, and as i
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
 from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import quote
 
 from django.urls import reverse
-from django.utils.formats import number_format
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext_lazy
@@ -25,7 +23,7 @@ from monitoring.day_lines import HEIGHT, QUARTERS, day_line
 from monitoring.day_quantities import QUANTITIES
 from monitoring.models import InstrumentStatus
 from monitoring.status import State
-from monitoring.templatetags.levels import period, signed
+from monitoring.templatetags.levels import period, signed, written
 from monitoring.tiles import Tile
 
 NOTHING = InstrumentStatus()
@@ -48,10 +46,8 @@ def _gap(language: str | None) -> SafeString:
 
 @lru_cache(maxsize=20_000)
 def _reading(value: float, unit: str, places: int, language: str | None) -> SafeString:
-    # Halves upwards, as Django's floatformat rounds on the other pages.
-    shown = Decimal(repr(value)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
     return format_html(
-        '<span class="reading">{}<span class="unit">{}</span></span>', number_format(shown, places), unit
+        '<span class="reading">{}<span class="unit">{}</span></span>', written(value, places), unit
     )
 
 
@@ -158,8 +154,8 @@ def _spark_words(
     quantity = QUANTITIES[name]
     told = {
         "quantity": quantity.words,
-        "lowest": number_format(lowest, quantity.scale.places),
-        "highest": number_format(highest, quantity.scale.places),
+        "lowest": written(lowest, quantity.scale.places),
+        "highest": written(highest, quantity.scale.places),
         "unit": quantity.unit,
         "measured": measured,
         "all": QUARTERS,

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import OuterRef, Subquery
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from instruments.models import Instrument
 from monitoring.models import InstrumentStatus, MonitorStats
 from monitoring.notices import Notice
+from monitoring.templatetags.levels import written
 from monitoring.vitals import BOUNDS, Concern, Reading, Vital, readings_of
 
 # What a monitor told longer ago is not how it is now.
@@ -111,7 +111,7 @@ def _cause(vital: Vital) -> str:
 def bound_words(vital: Vital, bound: float) -> str:
     """A bound with its unit, a real minus before a negative one."""
     limits = BOUNDS[vital]
-    return f"{number_format(bound, limits.places)} {limits.unit}".replace("-", "−")
+    return f"{written(bound, limits.places)} {limits.unit}"
 
 
 def _names(monitors: Sequence[MonitorHealth]) -> str:

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -11,7 +10,7 @@ from instruments.mycirrus.types import passed
 from monitoring.actions.expectation import last_good_calibration
 from monitoring.checks import sic_rows
 from monitoring.models import ActionKind, Calibration, InstrumentAction, SystemIntegrityCheck
-from monitoring.templatetags.levels import signed
+from monitoring.templatetags.levels import signed, written
 
 # What each entry of the organisation's log says, by kind and by how it stands.
 ACTIVITY_WORDS = {
@@ -161,4 +160,4 @@ def _sic_words(row: SystemIntegrityCheck) -> str:
 
 
 def _level(level_db: float) -> str:
-    return f"{number_format(level_db, 2)} dB"
+    return f"{written(level_db, 2)} dB"

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from monitoring.alerts.judges.metrics import METRICS
 from monitoring.models import AlertKind, Incident, IncidentChange
+from monitoring.templatetags.levels import written
 
 _HEADS = {
     AlertKind.SIC_FAILED: gettext_lazy("SIC failed"),
@@ -141,8 +142,7 @@ def number(value: float | None, unit: str = "", places: int = 1) -> str:
     """A value with its unit, a real minus, and a word where there is none."""
     if value is None:
         return _("not known")
-    text = number_format(round(abs(value), places), places)
-    return f"{'−' if value < 0 else ''}{text}{' ' if unit else ''}{unit}"
+    return f"{written(value, places)}{' ' if unit else ''}{unit}"
 
 
 def instant(text: str | None) -> str:
@@ -253,8 +253,8 @@ def _level(facts: Mapping[str, Any]) -> list[Line]:
     used = _("%(used)s used, %(missing)s missing") % {"used": facts["intervals"], "missing": facts["missing"]}
     lines.append(Line(_("Intervals"), used))
     cover = _("%(have)s %% measured, %(need)s %% needed") % {
-        "have": number_format(facts["coverage_pct"], 1),
-        "need": number_format(facts["needed_pct"], 0),
+        "have": written(facts["coverage_pct"], 1),
+        "need": written(facts["needed_pct"], 0),
     }
     lines.append(Line(_("Coverage"), cover))
     if facts.get("impossible"):

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -23,7 +22,7 @@ from monitoring.charts.series import organisation_of
 from monitoring.doubt import Checked, checks_around, doubts, newest
 from monitoring.models import DoubtReview, Event, EventTag, InstrumentAction
 from monitoring.models.tolerances import tolerances_in_force
-from monitoring.templatetags.levels import signed
+from monitoring.templatetags.levels import signed, written
 
 # Of one layer: more would hide the levels that they are about.
 MOST = 300
@@ -191,7 +190,7 @@ def _event_words(event: _Event, *, set_aside: bool = True) -> str:
     """Name, level and what was said of it; ``set_aside`` where the mark itself does not tell that it is excluded."""
     told = [_("Event %(name)s") % {"name": event.name} if event.name else _("Event")]
     if event.level_db is not None:
-        told.append(f"{number_format(event.level_db, 1)} dB")
+        told.append(f"{written(event.level_db, 1)} dB")
     if event.cause:
         told.append(event.cause)
     if set_aside and event.excluded:

@@ -4,13 +4,13 @@ from datetime import date, timedelta
 from typing import Any
 
 from django import template
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from instruments.models import Instrument
 from monitoring.events.search import events_version, newest_events
 from monitoring.events.timeline import Hour
+from monitoring.templatetags.levels import written
 
 register = template.Library()
 
@@ -22,7 +22,7 @@ def lasting(duration: timedelta | None) -> str:
         return "–"
     seconds = max(duration.total_seconds(), 0.0)
     if seconds < 1:
-        return _("%(count)s s") % {"count": number_format(seconds, 1)}
+        return _("%(count)s s") % {"count": written(seconds, 1)}
     whole = round(seconds)
     if whole < 60:
         return _("%(count)s s") % {"count": whole}
@@ -37,7 +37,7 @@ def hour_words(hour: Hour) -> str:
     told = ngettext("%(count)d event", "%(count)d events", hour.count) % {"count": hour.count}
     if hour.loudest_db is None:
         return told
-    return _("%(told)s, loudest %(level)s dB") % {"told": told, "level": number_format(hour.loudest_db, 1)}
+    return _("%(told)s, loudest %(level)s dB") % {"told": told, "level": written(hour.loudest_db, 1)}
 
 
 @register.filter

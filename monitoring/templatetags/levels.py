@@ -1,12 +1,30 @@
-"""How levels are written: signs, period lengths, positions. It formats and never judges."""
+"""How levels are written: rounding, signs, period lengths, positions. It formats and never judges."""
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from django import template
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 register = template.Library()
+# Wide enough for every float: what cannot be true is kept, and shown.
+_WIDE = Context(prec=400)
+
+
+def _rounded(value: float | Decimal, places: int) -> Decimal:
+    return Decimal(str(value)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _WIDE)
+
+
+@register.filter
+def written(value: float | Decimal, places: int = 1) -> str:
+    """A number with ``places`` decimals in the reader's language: halves upwards, a real minus, no sign at zero.
+
+    The one way to write a number: Django's ``number_format`` cuts the digits of a float off.
+    """
+    if not Decimal(str(value)).is_finite():
+        return str(value)
+    shown = _rounded(value, int(places))
+    return f"{'−' if shown < 0 else ''}{number_format(shown.copy_abs(), int(places))}"
 
 
 @register.filter
@@ -14,9 +32,9 @@ def signed(value: float | Decimal | None, places: int = 2) -> str:
     """A difference in dB with its sign, a real minus; nothing for None."""
     if value is None:
         return ""
-    rounded = round(float(value), places)
+    rounded = _rounded(value, places)
     sign = "+" if rounded > 0 else "−" if rounded < 0 else "±"
-    return f"{sign}{number_format(abs(rounded), places)}"
+    return f"{sign}{written(rounded.copy_abs(), places)}"
 
 
 @register.filter
@@ -35,18 +53,16 @@ def period(seconds: float | None) -> str:
 @register.filter
 def latitude(degrees: float, places: int = 5) -> str:
     """52.95939 as 52.95939° N."""
-    return f"{number_format(round(abs(degrees), places), places)}° {_('N') if degrees >= 0 else _('S')}"
+    return f"{written(abs(degrees), places)}° {_('N') if degrees >= 0 else _('S')}"
 
 
 @register.filter
 def longitude(degrees: float, places: int = 5) -> str:
     """-1.19885 as 1.19885° W."""
-    return f"{number_format(round(abs(degrees), places), places)}° {_('E') if degrees >= 0 else _('W')}"
+    return f"{written(abs(degrees), places)}° {_('E') if degrees >= 0 else _('W')}"
 
 
 @register.filter
 def distance(metres: float) -> str:
     """500.0 as 500 m, 20000.0 as 20 km."""
-    return (
-        f"{number_format(round(metres / 1000))} km" if metres >= 1000 else f"{number_format(round(metres))} m"
-    )
+    return f"{written(metres / 1000, 0)} km" if metres >= 1000 else f"{written(metres, 0)} m"

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -22,6 +22,7 @@ from monitoring.charts.comparison import BEFORE, MOST, Compared, compared_instru
 from monitoring.charts.figures import comparison_figure, covered
 from monitoring.export import utc_text
 from monitoring.models import InstrumentStatus
+from monitoring.templatetags.levels import written
 from monitoring.views.files import csv_file, line_writer, refusal
 from monitoring.views.levels import answer_json
 from monitoring.views.windows import Asked, window_asked
@@ -213,8 +214,8 @@ def _summary(comparison: Comparison, lines: list[Compared]) -> str:
             continue
         words = {
             "name": comparison.name(line),
-            "level": number_format(line.series.LAeq_total, 1),
-            "covered": number_format(line.series.coverage_pct, 0),
+            "level": written(line.series.LAeq_total, 1),
+            "covered": written(line.series.coverage_pct),
         }
         told.append(_("%(name)s: LAeq %(level)s dB (%(covered)s %% covered)") % words)
     return "; ".join(told)

@@ -8,7 +8,6 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from cirrusweb.htmx import render
@@ -23,7 +22,7 @@ from monitoring.charts.samples import SampleSeries, sample_series
 from monitoring.export import SERIES, utc_text
 from monitoring.models import Resource
 from monitoring.sync.wanted import resources_of
-from monitoring.templatetags.levels import period
+from monitoring.templatetags.levels import period, written
 from monitoring.views.files import csv_file, line_writer, recorded_lines, refusal
 from monitoring.views.levels import answer_json, places_words
 from monitoring.views.windows import Asked, window_asked
@@ -240,16 +239,16 @@ def _summary(series: SampleSeries) -> str:
         return ""
     places, unit = series.panel.places, str(series.panel.unit)
 
-    def written(value: float) -> str:
-        return f"{number_format(value, places)} {unit}".strip()
+    def valued(value: float) -> str:
+        return f"{written(value, places)} {unit}".strip()
 
     told = []
     for line in series.lines:
         if line.total is None or not line.quantity.shown:
             continue
-        words = {"name": line.quantity.label, "value": written(line.total)}
+        words = {"name": line.quantity.label, "value": valued(line.total)}
         if line.quantity.spread and line.highest is not None:
-            words["highest"] = written(line.highest)
+            words["highest"] = valued(line.highest)
             told.append(_("%(name)s mean %(value)s, highest %(highest)s") % words)
         else:
             told.append(_("%(name)s %(value)s") % words)

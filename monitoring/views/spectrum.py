@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -21,7 +21,7 @@ from monitoring.charts.ranges import BadWindow, Window, instant
 from monitoring.charts.spectra import LONGEST, Bands, Spectrogram, Spectrum, spectrogram, spectrum_at
 from monitoring.charts.spectrum_figures import spectrogram_figure, spectrum_figure
 from monitoring.export import utc_text
-from monitoring.templatetags.levels import period
+from monitoring.templatetags.levels import period, written
 from monitoring.views.files import csv_file, line_writer, refusal
 from monitoring.views.levels import answer_json, places_words
 from monitoring.views.windows import Asked, fault_words, window_asked
@@ -68,7 +68,7 @@ def _spectrum_words(spectrum: Spectrum | None) -> str:
         words = f"{_('Nothing was recorded at that time; this is the nearest:')} {words}"
     if held:
         level, hz = max(held)
-        loudest = {"band": band_label(hz), "level": number_format(level, 1)}
+        loudest = {"band": band_label(hz), "level": written(level, 1)}
         words += " " + _("Loudest band %(band)s, %(level)s dB.") % loudest
     return words
 

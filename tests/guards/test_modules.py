@@ -57,6 +57,19 @@ def test_no_name_without_a_meaning() -> None:
     assert [module for module, names in parts.items() if names & MEANINGLESS] == []
 
 
+def test_numbers_are_rounded_before_they_are_written() -> None:
+    """``number_format`` cuts a float off: 68.19 dB would be 68.1 in words and 68.2 in the chart."""
+    cutting = [
+        f"{module}:{node.lineno}"
+        for module in modules()
+        for node in ast.walk(ast.parse((ROOT / module).read_text()))
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "id", getattr(node.func, "attr", "")) == "number_format"
+        and len(node.args) + len(node.keywords) > 1
+    ]
+    assert [place for place in cutting if not place.startswith("monitoring/templatetags/levels.py")] == []
+
+
 def test_every_test_file_says_what_it_holds() -> None:
     assert [str(path) for path in (ROOT / "tests").rglob("*.py") if not _opening(path)] == []
 

@@ -1,6 +1,7 @@
 """What the check tables say: steps, differences, doubt; and how numbers, periods and ages are written."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils import timezone
@@ -13,7 +14,7 @@ from monitoring.checks import calibration_rows, sic_rows
 from monitoring.doubt import checks_around, doubt_of, doubts
 from monitoring.models import Calibration, SystemIntegrityCheck
 from monitoring.models.tolerances import tolerances_in_force
-from monitoring.templatetags.levels import latitude, longitude, period, signed
+from monitoring.templatetags.levels import latitude, longitude, period, signed, written
 from tests.conftest import People, make_instrument
 
 NIGHT = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
@@ -154,6 +155,21 @@ def test_differences_carry_a_sign_and_nothing_is_not_zero() -> None:
         "±0.00",
         "",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "expected"),
+    [
+        *((68.19, 1, "68.2"), (99.96, 1, "100.0"), (68.25, 1, "68.3"), (68.35, 1, "68.4"), (5, 1, "5.0")),
+        *((-0.04, 1, "0.0"), (-0.08, 1, "−0.1"), (-12.5, 0, "−13"), (Decimal("0.125"), 2, "0.13")),
+        # What cannot be true is shown, too.
+        *((1e30, 1, "1" + "0" * 30 + ".0"), (float("inf"), 1, "inf")),
+    ],
+)
+def test_numbers_are_rounded_half_up_with_a_real_minus(
+    value: float | Decimal, places: int, expected: str
+) -> None:
+    assert written(value, places) == expected
 
 
 def test_periods_are_written_as_the_field_writes_them() -> None:

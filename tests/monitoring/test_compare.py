@@ -90,7 +90,14 @@ def test_up_to_four_are_drawn_in_the_order_of_the_address(people: People, units:
     told = bob.get("/o/harbour/compare.json", {**RANGE, "i": ["QT000002", "QT000000", "QT000001"]}).json()
     assert [max(filter(None, trace["y"])) for trace in told["traces"]] == [52.0, 50.0, 51.0]
     assert all(len(trace["covered"]) == len(trace["y"]) == len(trace["x"]) for trace in told["traces"])
-    assert "Gate 2: LAeq 52.0 dB (0 % covered)" in told["summary"]
+    assert "Gate 2: LAeq 52.0 dB (0.1 % covered)" in told["summary"]
+
+
+def test_the_summary_rounds_as_the_chart_does(people: People, units: list[Instrument]) -> None:
+    loud(units[0], NOON + timedelta(days=1), 68.19)
+    day = {"from": "2026-06-23T00:00:00Z", "to": "2026-06-24T00:00:00Z"}
+    told = people.client(people.bob).get("/o/harbour/compare.json", {**day, "i": "QT000000"}).json()
+    assert told["summary"] == "Gate 0: LAeq 68.2 dB (0.1 % covered)"
 
 
 def test_the_page_finds_what_to_add_and_totals_what_is_chosen(

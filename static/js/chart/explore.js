@@ -109,7 +109,7 @@
     const { data, offset } = charts.get(element);
     const [start, length] = [timeOf(data.traces[0], index), lengthOf(data)];
     const told = pointsAt(element, start).map(({ trace, place }) => {
-      const value = trace.y[place] == null ? CirrusTime.say("none") : `${trace.y[place].toFixed(trace.places ?? 1)} ${trace.unit}`;
+      const value = trace.y[place] == null ? CirrusTime.say("none") : `${CirrusTime.written(trace.y[place], trace.places)} ${trace.unit}`;
       const part = trace.covered?.[place];
       return `${trace.name} ${value}${part === undefined ? "" : ` (${CirrusTime.say("covered", Math.round(part * 100))})`}`;
     });

@@ -9,6 +9,9 @@
   const locale = JSON.parse(told.locale);
   const say = (name, value = "") => (told[name] ?? "").replace("{}", value);
 
+  // As pages write a number: a real minus, and zero without one.
+  const written = (value, places = 1) => value.toFixed(places).replace(/^-(?=[0.]*$)/, "").replace("-", "−");
+
   // Plotly knows no zones: instants are shifted by ONE offset for the whole chart, so that no hour is drawn twice or
   // left out where the clocks change; the axis says which offset it is.
   function offsetOf(zone, at) {
@@ -43,5 +46,5 @@
     return `${words(start, shift, { ...day, ...clock })} – ${words(start + length, shift, length < DAY ? clock : { ...day, ...clock })}`;
   }
 
-  window.CirrusTime = { offsetOf, local, address, fixed, instant, interval, locale, say };
+  window.CirrusTime = { offsetOf, local, address, fixed, instant, interval, locale, say, written };
 })();
