@@ -169,6 +169,11 @@
     }
   }
   addEventListener("offline", () => connected(false));
+  addEventListener("online", () => {
+    // Whether it is really good is said by the next answer; a page that asks for nothing would keep the banner for ever.
+    byId("connection")?.setAttribute("hidden", "");
+    wake();
+  });
 
   // --- htmx
 
@@ -183,10 +188,11 @@
     if ((document.hidden || held) && !cause) event.preventDefault();
   });
 
-  document.addEventListener("visibilitychange", () => {
+  function wake() {
     if (document.hidden || !window.htmx) return;
     for (const poller of document.querySelectorAll('[hx-trigger*="wake"]')) htmx.trigger(poller, "wake");
-  });
+  }
+  document.addEventListener("visibilitychange", wake);
 
   document.addEventListener("htmx:sendError", () => connected(false));
   document.addEventListener("htmx:timeout", () => connected(false));

@@ -51,6 +51,8 @@
       place = element.appendChild(document.createElement("div"));
       place.className = "chart-note";
     }
+    if (again) place.setAttribute("role", "alert");
+    else place.removeAttribute("role");
     place.replaceChildren(document.createElement("p"));
     place.firstChild.textContent = words;
     if (again) {
@@ -84,12 +86,12 @@
       plot = element.appendChild(document.createElement("div"));
       plot.className = "chart-plot";
     }
-    note(element, hasValues(chart.data) ? "" : (chart.data.empty ?? CirrusTime.say("empty")));
+    if (!chart.failed) note(element, hasValues(chart.data) ? "" : (chart.data.empty ?? CirrusTime.say("empty")));
     await Plotly.react(plot, traces, layout, { ...CONFIG, toImageButtonOptions: { ...CONFIG.toImageButtonOptions, filename: element.id } });
     const summary = document.getElementById(element.dataset.summary ?? "");
     const covered = chart.data.coverage == null ? "" : `${CirrusTime.say("covered", (chart.data.coverage * 100).toFixed(chart.data.coverage < 0.9995 ? 1 : 0))}.`;
     if (summary) summary.textContent = [chart.data.summary, covered, clock].filter(Boolean).join(" ");
-    element.dataset.state = "drawn";
+    if (!chart.failed) element.dataset.state = "drawn";
     element.dispatchEvent(new CustomEvent("chart:drawn", { bubbles: true, detail: { plot, data: chart.data, offset } }));
   }
 
@@ -108,7 +110,8 @@
     chart.stale = false;
     chart.stop?.abort();
     const stop = (chart.stop = new AbortController());
-    if (!chart.data) note(element, CirrusTime.say("loading"));
+    if (!chart.data || chart.failed) note(element, chart.data ? "" : CirrusTime.say("loading"));
+    chart.failed = false;
     element.dataset.state = "loading";
     element.setAttribute("aria-busy", "true");
     try {
@@ -125,10 +128,12 @@
       if (chart.stop === stop) element.dataset.state = "drawn";
     } catch (error) {
       if (error.name === "AbortError") return;
-      element.dataset.state = chart.data ? "drawn" : "failed";
-      if (!chart.data) note(element, CirrusTime.say("failed"), () => load(element));
+      chart.failed = true;
+      // The same answer as before is drawn again, too: it takes the note away.
+      chart.text = undefined;
+      element.dataset.state = "failed";
       // The old drawing would be taken for what was asked for.
-      else element.dispatchEvent(new CustomEvent("chart:failed", { bubbles: true }));
+      note(element, CirrusTime.say(chart.data ? "kept" : "failed"), () => load(element));
     } finally {
       if (chart.stop === stop) element.setAttribute("aria-busy", "false");
     }
@@ -187,7 +192,7 @@
     }
     for (const link of document.querySelectorAll("a[data-chart-link]")) link.href = addressWith(link.href, query);
     for (const element of charts.keys()) {
-      if (element.dataset.window === undefined || element.dataset.window === query) continue;
+      if (element.dataset.window === undefined || (element.dataset.window === query && !charts.get(element).failed)) continue;
       element.dataset.window = query;
       load(element);
     }
@@ -199,12 +204,19 @@
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     if (!charts.size) return;
     event.preventDefault();
-    if (link.getAttribute("aria-current") !== "true") show(`range=${link.dataset.chartRange}`);
+    const current = link.getAttribute("aria-current") === "true";
+    if (!current || anyFailed()) show(`range=${link.dataset.chartRange}`, { push: !current });
   });
 
   addEventListener("popstate", () => {
     const query = windowOf(location.search);
     if (query) show(query, { push: false });
+  });
+
+  const anyFailed = () => [...charts.values()].some((chart) => chart.failed);
+
+  addEventListener("online", () => {
+    for (const [element, chart] of charts) if (chart.failed) load(element);
   });
 
   document.addEventListener("themechange", () => {

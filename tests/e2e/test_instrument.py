@@ -254,3 +254,32 @@ def test_a_chart_that_cannot_be_read_says_so(crew: People, visit: Visit, wall: o
     page.unroute("**/levels.json*")
     page.get_by_role("button", name="Try again").click()
     drawn(page)
+
+
+@pytest.mark.parametrize("how", ["button", "range", "online"])
+def test_a_range_that_did_not_arrive_is_asked_for_again(
+    crew: People, visit: Visit, wall: object, how: str
+) -> None:
+    page = visit.page(crew.bob)
+    visit.expected = ("levels.json",)
+    page.goto(WALL)
+    drawn(page)
+    page.route("**/levels.json*", lambda route: route.fulfill(status=503))
+    link = page.get_by_role("link", name="6h").first
+    link.click()
+    # The old drawing stays, and says that it is not what was asked for.
+    expect(page.locator("#level-chart[data-state=failed] .chart-note")).to_contain_text("the range before")
+    expect(link).to_have_attribute("aria-current", "true")
+    page.unroute("**/levels.json*")
+    page.evaluate("document.getElementById('connection').hidden = false")
+    if how == "button":
+        page.get_by_role("button", name="Try again").click()
+    elif how == "range":
+        link.click()
+    else:
+        page.evaluate("dispatchEvent(new Event('online'))")
+        expect(page.locator("#connection")).to_be_hidden()
+    expect(page.locator("#level-chart[data-state=drawn]")).to_be_attached(timeout=20_000)
+    expect(page.locator("#level-chart .chart-note")).to_have_count(0)
+    page.go_back()
+    expect(page).to_have_url(re.compile("QT000001/$"))

@@ -77,10 +77,6 @@
     }
   });
 
-  document.addEventListener("chart:failed", (event) => {
-    tell(event.target, CirrusTime.say("kept"));
-  });
-
   // --- Reading a point
 
   function tell(element, words) {
