@@ -81,6 +81,7 @@
     await ready;
     const { traces, layout, offset, clock } = CirrusFigure.figureOf(chart.data, element.clientWidth, choiceOf(element));
     chart.offset = offset;
+    chart.narrow = element.clientWidth < CirrusFigure.NARROW;
     let plot = element.querySelector(".chart-plot");
     if (!plot) {
       plot = element.appendChild(document.createElement("div"));
@@ -151,6 +152,14 @@
     { rootMargin: "400px" },
   );
 
+  // A phone that is turned: words that fitted would run together, or have room now.
+  const sizes = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      const chart = charts.get(target);
+      if (chart?.narrow !== undefined && chart.narrow !== target.clientWidth < CirrusFigure.NARROW) draw(target);
+    }
+  });
+
   function start(element) {
     if (charts.has(element)) return;
     charts.set(element, { stale: true });
@@ -159,6 +168,7 @@
     if (element.dataset.summary) element.setAttribute("aria-describedby", element.dataset.summary);
     note(element, CirrusTime.say("loading"));
     near.observe(element);
+    sizes.observe(element);
     const seconds = Number(element.dataset.refresh);
     const moves = () => (element.dataset.window ?? "range").startsWith("range");
     if (seconds) setInterval(() => document.hidden || !element.isConnected || !moves() || load(element), seconds * 1000);

@@ -162,6 +162,17 @@ def test_a_finger_moves_and_zooms_by_buttons(crew: People, visit: Visit, wall: o
     visit.check(page)
 
 
+def test_a_phone_that_is_turned_has_its_chart_drawn_anew(crew: People, visit: Visit, wall: object) -> None:
+    page = opened(visit, crew, "?range=24h")
+    layout = "document.querySelector('#level-chart .js-plotly-plot').layout"
+    until(page, f"Boolean({layout}.xaxis.title.text)")
+    page.set_viewport_size({"width": PHONE, "height": 844})
+    until(page, f"!{layout}.xaxis.title.text")
+    assert page.evaluate(f"{layout}.xaxis.nticks") == 6
+    page.set_viewport_size({"width": DESKTOP, "height": 800})
+    until(page, f"Boolean({layout}.xaxis.title.text)")
+
+
 @pytest.mark.parametrize("script", [True, False])
 def test_a_stretch_of_one_s_own_is_a_form(
     crew: People, visit: Visit, wall: object, now: datetime, script: bool

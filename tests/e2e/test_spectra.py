@@ -87,6 +87,9 @@ def test_bands_change_both_charts_and_the_spectrogram_has_its_gap(
     page.get_by_role("link", name="Third octaves").click()
     until(page, f"{data('spectrogram-chart')}?.traces[0].bands[0] === '25 Hz'")
     until(page, f"{data('spectrum-chart')}?.traces[0].bands[0] === '25 Hz'")
+    # So many names stand on end, at any width, and have the room for it.
+    layout = "document.querySelector('#spectrum-chart .js-plotly-plot').layout"
+    until(page, f"{layout}.xaxis.tickangle === -90 && {layout}.margin.b === 64")
     expect(page).to_have_url(re.compile("bands=Third"))
     page.go_back()
     until(page, f"{data('spectrogram-chart')}?.traces[0].bands[0] === '31.5 Hz'")

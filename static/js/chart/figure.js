@@ -2,6 +2,8 @@
 (() => {
   "use strict";
   const [MINUTE, DAY, MONTH] = [60_000, 86_400_000, "M1"];
+  // Below so many pixels a chart has less room for words.
+  const NARROW = 560;
   const { dayMonth, dayMonthYear } = CirrusTime.locale.format;
   const TICKS = [
     { dtickrange: [null, MINUTE - 1], value: `%H:%M:%S\n${dayMonthYear}` },
@@ -46,6 +48,13 @@
     colours.font = getComputedStyle(document.body).fontFamily;
     probe.remove();
     return colours;
+  }
+
+  // How much room a text takes, in pixels.
+  const pen = document.createElement("canvas").getContext("2d");
+  function lengthOf(text, size) {
+    pen.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
+    return pen.measureText(text ?? "").width;
   }
 
   const faint = (colour, alpha) => colour.replace(/^rgba?\(([^,]+,[^,]+,[^,)]+).*$/, `rgba($1, ${alpha})`);
@@ -211,7 +220,8 @@
     });
   }
 
-  function bands(marks, colours, shift) {
+  // room: how many pixels a stretch has.
+  function bands(marks, colours, shift, room) {
     const lines = marks.filter((mark) => mark.layer in LAYERS && (LINED.has(mark.layer) || mark.failed)).slice(0, MOST_LINES);
     const stretches = marks.filter((mark) => mark.layer in STRETCHES && mark.until);
     // There may be hundreds of exclusions: what each of them is, is told where a point is read, and in the table.
@@ -228,7 +238,8 @@
         y1: 1,
         fillcolor: faint(colours[STRETCHES[mark.layer]], 0.12),
         line: { color: faint(colours[STRETCHES[mark.layer]], 0.7), width: 1, dash: "dash" },
-        label: label(mark, "top left"),
+        // A name that is longer would be cut off, or lie over its neighbour's.
+        label: lengthOf(mark.label, 11) + 8 < room(mark) ? label(mark, "top left") : undefined,
       })),
       ...lines.map((mark) => ({
         type: "line",
@@ -274,8 +285,11 @@
     const zone = data.zone ?? "UTC";
     const offset = CirrusTime.offsetOf(zone, data.end ?? Date.now());
     const { shift } = offset;
-    const narrow = width < 560;
+    const narrow = width < NARROW;
     const timed = !data.traces.some((trace) => trace.kind === "bars");
+    const span = data.end - data.start;
+    // With seconds, a tick's label is that much wider.
+    const ticks = (narrow ? 6 : 9) - (span < 8 * MINUTE ? 3 : 0);
     const look = {
       narrow,
       unit: data.unit,
@@ -293,42 +307,45 @@
       zeroline: false,
       automargin: false,
     };
+    const margin = { l: narrow ? 38 : 52, r: narrow ? 8 : 16, t: choice ? 14 : 34, b: 40 };
+    const room = (mark) => ((Math.min(mark.until, data.end) - Math.max(mark.at, data.start)) / span) * (width - margin.l - margin.r);
     const layout = {
       autosize: true,
-      margin: { l: narrow ? 38 : 52, r: narrow ? 8 : 16, t: choice ? 14 : 34, b: 40 },
+      margin,
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: colours.font, size: 12, color: colours.ink },
       hovermode: timed && !data.traces.some((trace) => trace.kind === "heat") ? "x unified" : "closest",
       hoverlabel: { bgcolor: colours.raised, bordercolor: colours.line, font: { color: colours.ink, size: 13, family: colours.font } },
-      legend: { orientation: "h", entrywidth: narrow ? Math.max(104, ...data.traces.map((trace) => 6.2 * (trace.name ?? "").length)) : undefined, x: 0, y: 1.02, xanchor: "left", yanchor: "bottom", font: { color: colours["ink-2"] } },
+      legend: { orientation: "h", entrywidth: narrow ? Math.max(104, ...data.traces.map((trace) => lengthOf(trace.name, 12) + 4)) : undefined, x: 0, y: 1.02, xanchor: "left", yanchor: "bottom", font: { color: colours["ink-2"] } },
       showlegend: !choice && data.traces.length > 1,
       modebar: { color: colours["chart-axis"], activecolor: colours.ink, bgcolor: "rgba(0,0,0,0)", orientation: "h" },
       // On a phone a finger scrolls the page; zooming there is what the buttons are for.
       dragmode: timed && !matchMedia("(pointer: coarse)").matches ? "zoom" : false,
-      shapes: [...bands(marks, colours, shift), ...limitLines(data.limits ?? [], colours)],
+      shapes: [...bands(marks, colours, shift, room), ...limitLines(data.limits ?? [], colours)],
       // What a reader chose in the legend stays; where the axes stand is said by the data.
       uirevision: "chosen",
-      xaxis: merge({ type: "date", hoverformat: `%a ${dayMonthYear}, %H:%M`, ticklabelmode: "instant", nticks: narrow ? 6 : 9, tickangle: 0, tickformatstops: TICKS, uirevision: `${data.start}`, ...SPIKE, spikecolor: colours["chart-axis"] }, axis),
+      xaxis: merge({ type: "date", hoverformat: `%a ${dayMonthYear}, %H:%M`, ticklabelmode: "instant", nticks: ticks, tickangle: 0, tickformatstops: TICKS, uirevision: `${data.start}`, ...SPIKE, spikecolor: colours["chart-axis"] }, axis),
       yaxis: merge({ title: { text: narrow ? "" : (data.unit ?? data.traces[0]?.unit ?? ""), standoff: 8 }, side: "left", fixedrange: timed && data.bucket !== undefined, uirevision: `${data.start}` }, axis),
       yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
     };
     if (!timed) {
-      layout.xaxis = merge({ type: "category", tickangle: narrow ? -90 : "auto", fixedrange: true, automargin: true }, axis);
+      // More than octaves, or little room: the names of bands stand on end.
+      const upright = narrow || data.traces.some((trace) => trace.bands?.length > 12);
+      layout.xaxis = merge({ type: "category", tickangle: upright ? -90 : "auto", fixedrange: true, automargin: true }, axis);
       layout.yaxis.fixedrange = true;
-      // Names of bands that stand on end.
-      if (narrow) layout.margin.b = 64;
+      if (upright) margin.b = 64;
     } else {
       if (data.start && data.end) layout.xaxis.range = [data.start + shift, data.end + shift];
       if (!narrow) layout.xaxis.title = merge({ text: `${zone} (${offset.name})`, standoff: 14 }, axis.title);
-      if (!narrow) layout.margin.b = 64;
+      if (!narrow) margin.b = 64;
     }
     const map = data.traces.find((trace) => trace.kind === "heat");
     if (map && map.z.length) {
       const { shapes, annotations } = key(map, colours);
       layout.shapes.push(...shapes);
       layout.annotations = annotations;
-      layout.margin.r = 64;
+      margin.r = 64;
     }
     const traces = data.traces.map((trace, index) => drawn(trace, index, colours, shift, look));
     const changes = timed && data.start && data.end && CirrusTime.offsetOf(zone, data.start).minutes !== offset.minutes;
@@ -340,5 +357,5 @@
     };
   }
 
-  window.CirrusFigure = { figureOf, palette, plain };
+  window.CirrusFigure = { figureOf, palette, plain, NARROW };
 })();
