@@ -26,12 +26,22 @@ class Bar:
 
     @property
     def y(self) -> str:
-        """Where it begins from above, in a drawing that is 110 high."""
-        return f"{110 - (self.height or 0):.1f}"
+        """Where it begins from above, in a drawing that is 100 high."""
+        return f"{100 - (self.height or 0):.1f}"
 
 
-def band_bars(levels: Sequence[Any] | None) -> tuple[list[Bar], bool]:
-    """Bars for an event's octave or third-octave levels, and whether their names are known.
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Bars, whether the names of their bands are known, and the levels in dB at the drawing's foot and top."""
+
+    bars: Sequence[Bar]
+    named: bool
+    lowest_db: float
+    highest_db: float
+
+
+def band_bars(levels: Sequence[Any] | None) -> Bars | None:
+    """Bars for an event's octave or third-octave levels; None where there is no level.
 
     Names are given only where the number of bands is exactly that of the documented sets, 10 or 36.
     """
@@ -42,10 +52,10 @@ def band_bars(levels: Sequence[Any] | None) -> tuple[list[Bar], bool]:
     names = {len(_OCTAVES): _OCTAVES, len(_NOMINAL): _NOMINAL}.get(len(values))
     given = [value for value in values if value is not None]
     if not given:
-        return [], False
-    # From a round floor below the quietest: nothing in decibels begins at zero.
+        return None
+    # Between round levels below the quietest and above the loudest: nothing in decibels begins at zero.
     floor = (min(given) - 5) // 10 * 10
-    span = max(max(given) - floor, 10.0)
+    span = (max(given) // 10 + 1) * 10 - floor
     bars = [
         Bar(
             names[place] if names else str(place + 1),
@@ -54,7 +64,7 @@ def band_bars(levels: Sequence[Any] | None) -> tuple[list[Bar], bool]:
         )
         for place, value in enumerate(values)
     ]
-    return bars, names is not None
+    return Bars(bars, names is not None, floor, floor + span)
 
 
 def trace_figure(

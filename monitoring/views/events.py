@@ -114,8 +114,7 @@ def event_detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     newer, older = neighbours(listed, event)
     document = event.document if isinstance(event.document, dict) else {}
     known = {str(name).lower(): value for name, value in document.items()}
-    octave, octave_named = band_bars(known.get("octave"))
-    third, third_named = band_bars(known.get("thirdoctave"))
+    spectra = ((_("Octave bands"), "octave"), (_("Third-octave bands"), "thirdoctave"))
     overall = known.get("overall")
     context = {
         "organisation": organisation_for(request),
@@ -123,14 +122,7 @@ def event_detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "newer": newer,
         "older": older,
         "query": asked.query,
-        "spectra": [
-            (title, bars, named)
-            for title, bars, named in (
-                (_("Octave bands"), octave, octave_named),
-                (_("Third-octave bands"), third, third_named),
-            )
-            if bars
-        ],
+        "spectra": [(title, drawn) for title, name in spectra if (drawn := band_bars(known.get(name)))],
         "overall": overall if isinstance(overall, list) else [],
         "formats": FORMATS,
         **tag_context(request, event),

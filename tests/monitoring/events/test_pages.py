@@ -296,15 +296,28 @@ def test_an_event_of_bare_bones_is_shown(people: People) -> None:
 
 
 def test_bands_are_named_only_where_their_number_is_documented() -> None:
-    bars, named = band_bars([50.0] * 9 + [None])
-    assert named
+    octaves, thirds = band_bars([50.0] * 9 + [None]), band_bars([50.0] * 36)
+    assert octaves is not None
+    assert thirds is not None
+    assert octaves.named
+    bars = octaves.bars
     assert (bars[0].name, bars[9].name, bars[9].height) == ("31.5", "16k", None)
-    assert band_bars([50.0] * 36)[0][0].name == "6.3"
-    bars, named = band_bars([50, 61.5, True, "..."])
-    assert not named
-    assert [(bar.name, bar.level_db) for bar in bars] == [("1", 50.0), ("2", 61.5), ("3", None), ("4", None)]
-    assert band_bars(None) == ([], False)
-    assert band_bars([None, "..."]) == ([], False)
+    assert thirds.bars[0].name == "6.3"
+    odd = band_bars([50, 61.5, True, "..."])
+    assert odd is not None
+    assert not odd.named
+    assert [(bar.name, bar.level_db) for bar in odd.bars] == [
+        *(("1", 50.0), ("2", 61.5), ("3", None), ("4", None))
+    ]
+    assert band_bars(None) is None
+    assert band_bars([None, "..."]) is None
+
+
+def test_bars_stand_between_two_levels() -> None:
+    drawn = band_bars([48.2, 61.5])
+    assert drawn is not None
+    assert (drawn.lowest_db, drawn.highest_db) == (40.0, 70.0)
+    assert [bar.height for bar in drawn.bars] == [27.3, 71.7]
 
 
 def test_a_gap_in_a_trace_stays_a_gap() -> None:
