@@ -27,9 +27,18 @@ def _rounded(levels: Sequence[float | None]) -> list[float | None]:
 
 
 def spectrum_figure(
-    levels: Mapping[float, float | None], *, name: str, zone: str, summary: str, empty: str
+    levels: Mapping[float, float | None],
+    *,
+    at: datetime | None,
+    name: str,
+    zone: str,
+    summary: str,
+    empty: str,
 ) -> dict[str, Any]:
-    """The JSON document of a bar chart over bands, low to high; ``levels`` are in dB by centre frequency in Hz."""
+    """The JSON document of a bar chart over bands, low to high; ``levels`` are in dB by centre frequency in Hz.
+
+    ``at`` is when they begin, None where there are none.
+    """
     bars = {
         "kind": "bars",
         "name": name,
@@ -38,7 +47,8 @@ def spectrum_figure(
         "bands": [band_label(hz) for hz in levels],
         "y": _rounded(list(levels.values())),
     }
-    return {"zone": zone, "unit": "dB", "traces": [bars], "summary": summary, "empty": empty}
+    begins = None if at is None else round(at.timestamp() * 1000)
+    return {"zone": zone, "at": begins, "unit": "dB", "traces": [bars], "summary": summary, "empty": empty}
 
 
 def spectrogram_figure(

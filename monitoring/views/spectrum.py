@@ -83,6 +83,7 @@ def spectrum_json(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
     spectrum = spectrum_at(instrument=instrument, bands=asked.bands, at=asked.at)
     figure = spectrum_figure(
         spectrum.levels if spectrum else {},
+        at=spectrum.at if spectrum else None,
         name=_("Leq per band"),
         zone=zone.key,
         summary=_spectrum_words(spectrum),
@@ -222,7 +223,7 @@ def spectrum_card(request: HttpRequest, zone: ZoneInfo) -> dict[str, Any]:
     return {
         "spectrum": asked,
         "spectrum_query": f"bands={asked.bands}&at={at}" if at else f"bands={asked.bands}",
-        "spectrum_at": asked.at.astimezone(zone).strftime("%Y-%m-%dT%H:%M") if asked.at else "",
+        "spectrum_at": asked.at.astimezone(zone).strftime("%Y-%m-%dT%H:%M:%S") if asked.at else "",
         "band_choices": BAND_WORDS,
     }
 

@@ -21,6 +21,7 @@
 //             kind "bars" has bands and y; kind "heat" has bands and z, a row of values for each band.
 //   covered   0 to 1 for each interval of lines that are aggregates (a line may have its own; null: it is none);
 //   bucket    the interval's length in seconds
+//   at        of a chart that shows one instant: which
 //   marks     [{layer, at, until, label, failed}] what happened; limits [{level, label, severity}] horizontal lines
 //   unit      of the axis; summary: one sentence; coverage: 0 to 1; layout: merged over ours at the end
 (() => {

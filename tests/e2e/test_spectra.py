@@ -62,6 +62,10 @@ def test_a_point_of_the_level_chart_has_its_spectrum(
     expect(page.locator("#spectrum-chart-summary")).not_to_have_text(newest, timeout=20_000)
     expect(page.locator("#spectrum-chart-summary")).to_contain_text("Z-weighted")
     told = page.locator("#spectrum-chart-summary").inner_text()
+    expect(page.get_by_text("or click a point of the level chart.")).to_be_visible()
+    # The form says which instant it is.
+    at = page.get_by_label("At", exact=True)
+    assert at.input_value()[11:16] in told
     # The link shows the same, and back leads to the newest again.
     other = opened(visit, crew, page.url, chart="spectrum-chart", width=width)
     expect(other.locator("#spectrum-chart-summary")).to_have_text(told)
@@ -192,6 +196,8 @@ def test_a_spectrum_is_a_table_without_a_script(
     page.locator("form", has=page.get_by_label("At", exact=True)).get_by_role("button", name="Show").click()
     page.locator("#spectrum-chart").get_by_role("link", name="The same values as a table").click()
     expect(page.get_by_role("row", name=re.compile("31.5 Hz"))).to_contain_text("dB")
+    # There is none on this page.
+    expect(page.get_by_text("a point of the level chart")).to_have_count(0)
 
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])

@@ -107,9 +107,9 @@ def test_the_figures_are_ones_that_plotly_takes(unit: Instrument) -> None:
     go.Figure(layout=figure["layout"])
     # A cell is centred on x: its left edge is where the column begins.
     assert heat["x0"] - heat["dx"] / 2 == found.start_at.timestamp() * 1000
-    bars = spectrum_figure({31.5: 50.04, 1000.0: None}, name="Leq", zone="UTC", summary="", empty="")[
-        "traces"
-    ][0]
+    bars = spectrum_figure(
+        {31.5: 50.04, 1000.0: None}, at=None, name="Leq", zone="UTC", summary="", empty=""
+    )["traces"][0]
     drawn = go.Bar(x=bars["bands"], y=bars["y"])
     assert list(drawn.y) == [50.0, None]
 

@@ -221,6 +221,11 @@
     const element = event.target;
     const { plot, data, offset } = event.detail;
     const chart = charts.get(element);
+    if (element.dataset.chartAt !== undefined && data.at != null) {
+      const field = element.closest("section")?.querySelector("input[name=at]");
+      // To the second; what somebody is just writing stays.
+      if (field && field !== document.activeElement) field.value = CirrusTime.local(data.at, data.zone, 19);
+    }
     if (element.dataset.window === undefined) return;
     chart.first ??= element.dataset.window;
     // To the second, as an address has it.

@@ -23,7 +23,7 @@
   }
 
   // What a form's datetime-local field holds: the wall clock of the zone at that instant.
-  const local = (at, zone) => new Date(at + offsetOf(zone, at).shift).toISOString().slice(0, 16);
+  const local = (at, zone, letters = 16) => new Date(at + offsetOf(zone, at).shift).toISOString().slice(0, letters);
   const address = (at) => new Date(Math.round(at / 1000) * 1000).toISOString().replace(".000Z", "Z");
   const fixed = (start, end) => `from=${address(start)}&to=${address(end)}`;
 
