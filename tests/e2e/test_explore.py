@@ -219,7 +219,7 @@ def test_a_chart_speaks_the_reader_s_language(
     page.goto(WALL + "?range=1h")
     expect(page.locator(DRAWN).first).to_be_attached(timeout=20_000)
     templates = f"{SEEN}.map((one) => one.hovertemplate)"
-    assert "(%{customdata} % belegt)" in page.evaluate(templates)[0]
+    assert "(%{customdata}\u00a0% belegt)" in page.evaluate(templates)[0]
     visit.check(page)
 
 
@@ -256,7 +256,7 @@ def test_a_chart_of_samples_is_read_and_taken_away_as_levels_are(
     page.keyboard.press("ArrowLeft")
     readout = page.locator("[data-chart-readout=particulates-pm-chart]")
     expect(readout).to_contain_text(
-        re.compile(r"\d\d:\d\d \(UTC.*PM2\.5 8\.0 µg/m³, PM10 19\.0 µg/m³, 100 % covered")
+        re.compile(r"\d\d:\d\d \(UTC.*PM2\.5 8\.0 µg/m³, PM10 19\.0 µg/m³, 100\s% covered")
     )
     # What the reader took away is not read to them.
     page.locator("#particulates-pm-chart .legendtoggle").first.click()

@@ -152,7 +152,7 @@ def test_a_comparison_is_read_by_key_and_taken_away(crew: People, visit: Visit, 
     readout = page.locator("[data-chart-readout=compare-chart]")
     # Both lines, each with how much of its time was measured.
     expect(readout).to_contain_text(
-        re.compile(r"\d\d:\d\d \(UTC.*: .* dB \(100 % covered\), .*\d{4} (no value|\d+\.\d dB)")
+        re.compile(r"\d\d:\d\d \(UTC.*: .* dB \(100\s% covered\), .*\d{4} (no value|\d+\.\d dB)")
     )
     page.get_by_role("link", name="6h", exact=True).click()
     until(page, f"{data('compare-chart')}?.end - {data('compare-chart')}?.start === 21600000")

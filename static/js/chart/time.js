@@ -7,6 +7,8 @@
   // In the reader's language: the page brings them along with this script.
   const told = { ...document.currentScript.dataset };
   const locale = JSON.parse(told.locale);
+  // A number and its sign stay in one line.
+  told.covered = told.covered.replace("{} %", "{}\u00a0%");
   const say = (name, value = "") => (told[name] ?? "").replace("{}", value);
 
   // As pages write a number: a real minus, and zero without one.
