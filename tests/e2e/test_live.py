@@ -96,7 +96,7 @@ def test_levels_are_watched_and_stopped(
 
     page.get_by_role("checkbox", name="Octave bands").check()
     measured(page, "1KHz")
-    page.get_by_role("button", name="LCPeak").click()
+    page.get_by_role("button", name="LC,peak").click()
     drawn(page, "LCPeak", "^M")
     overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow <= 0
