@@ -274,7 +274,7 @@ def store(unit: Instrument, resource: str, rows: Sequence[Any]) -> None:
     HISTORIES[resource].store(Instrument.objects.get(pk=unit.pk), rows, NOON)
 
 
-def _row(kind: Any, unit: Instrument, at: datetime, seconds: float | None, **values: float | None) -> Any:
+def _row(kind: Any, unit: Instrument, at: datetime, seconds: float | None, **values: Any) -> Any:
     told: dict[str, Any] = dict.fromkeys(field.name for field in fields(kind))
     times = {"at": at} if "at" in told else {"start_at": at, "duration_s": seconds}
     return kind(**{**told, "serial": unit.serial, "document": {}, **times, **values})
@@ -289,7 +289,9 @@ def pm(unit: Instrument, at: datetime, seconds: float | None = 60, **values: flo
 
 
 def gas(unit: Instrument, at: datetime, **values: float | None) -> None:
-    store(unit, Resource.GASES, [_row(Gases, unit, at, 60, **values)])
+    # As the answer named them: what it does not name stays as it is stored.
+    named = {"nO2": values["no2_ppb"]} if "no2_ppb" in values else {}
+    store(unit, Resource.GASES, [_row(Gases, unit, at, 60, document=named, **values)])
 
 
 def ppv(unit: Instrument, at: datetime, x: float | None, y: float | None, z: float | None) -> None:
