@@ -61,6 +61,7 @@ def comes(unit: Instrument, *rows: dict[str, float]) -> None:
         ("weather", "humidity_pct", 140.0, True),
         ("weather", "pressure_hpa", 1.012, True),
         ("ppv", "v_max_x_mms", -1.0, True),
+        ("ppv", "v_max_x_mms", float("inf"), True),
         ("gas", "co_ppb", -3.0, False),
         ("gas", "voc", -3.0, False),
     ],
