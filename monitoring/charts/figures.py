@@ -179,11 +179,14 @@ def _band(series: Series, name: str, x0: int, dx: int) -> list[dict[str, Any]]:
     ]
 
 
-def covered(series: Buckets, until: datetime) -> list[float]:
-    """R9: the part of each bucket that was measured, 0 to 1, of the time that had passed at ``until``."""
+def covered(series: Buckets, until: datetime, valid: Sequence[float] | None = None) -> list[float]:
+    """R9: the part of each bucket that was measured, 0 to 1, of the time that had passed at ``until``.
+
+    ``valid`` are the seconds of one quantity, of a series that holds several.
+    """
     elapsed, bucket_s = (until - series.start_at).total_seconds(), series.bucket_s
     parts = []
-    for place, valid_s in enumerate(series.valid):
+    for place, valid_s in enumerate(series.valid if valid is None else valid):
         passed = min(bucket_s, elapsed - place * bucket_s)
         if valid_s >= passed > 0:
             # Most are: not one of them has to be divided and rounded, which takes longer than to read it.

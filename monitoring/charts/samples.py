@@ -29,6 +29,8 @@ class Line:
     values: list[float | None]
     lower: list[float | None]
     upper: list[float | None]
+    # R9: the seconds of each bucket that had this quantity.
+    valid: list[float]
     # Of the whole range: by the quantity's own rule, and the highest.
     total: float | None
     highest: float | None
@@ -88,7 +90,7 @@ def sample_series(
     )
 
 
-# Sum of value x seconds, seconds, lowest, highest. Of a direction: the wind's way to the east and to the north.
+# Sum of value x seconds, seconds, lowest, highest. Of a direction: the wind's way east and north, seconds, nothing.
 _Sums = tuple[float, float, float | None, float | None]
 _MOST = "1e30"
 # In metres: less is what rounding leaves of winds that undo each other.
@@ -108,25 +110,26 @@ def line_of(quantity: Quantity, buckets: Sequence[tuple[int, _Sums]], length: in
     values: list[float | None] = [None] * length
     lower: list[float | None] = [None] * length
     upper: list[float | None] = [None] * length
+    valid = [0.0] * length
     weighted, seconds = 0.0, 0.0
     if quantity.how == How.DIRECTION:
-        for place, (east, north, _lowest, _highest) in buckets:
-            values[place] = _direction(east, north)
+        for place, (east, north, valid_s, _nothing) in buckets:
+            values[place], valid[place] = _direction(east, north), float(valid_s or 0)
             weighted, seconds = weighted + east, seconds + north
-        return Line(quantity, values, lower, upper, _direction(weighted, seconds), None)
+        return Line(quantity, values, lower, upper, valid, _direction(weighted, seconds), None)
     for place, (product, valid_s, lowest, highest) in buckets:
         if highest is None or valid_s <= 0:
             continue
         mean = product / valid_s
         values[place] = {How.MEAN: mean, How.MAXIMUM: highest, How.MINIMUM: lowest}[quantity.how]
-        lower[place], upper[place] = lowest, highest
+        lower[place], upper[place], valid[place] = lowest, highest, float(valid_s)
         weighted += product
         seconds += valid_s
     most = max((value for value in upper if value is not None), default=None)
     least = min((value for value in lower if value is not None), default=None)
     whole = weighted / seconds if seconds > 0 else None
     total = {How.MEAN: whole, How.MAXIMUM: most, How.MINIMUM: least}[quantity.how]
-    return Line(quantity, values, lower, upper, total, most)
+    return Line(quantity, values, lower, upper, valid, total, most)
 
 
 def _period(model: type[SeriesRow], instrument: Instrument, end: datetime) -> float:
@@ -143,12 +146,14 @@ def _sums(quantity: Quantity, seconds: str) -> str:
         f'CASE WHEN "{name}" > {_MOST} THEN {_MOST} WHEN "{name}" < -{_MOST} THEN -{_MOST} ELSE "{name}" END'
     )
     parts = [f"{seconds} * ({value})", seconds]
+    ends = [f'MIN("{name}")', f'MAX("{name}")']
     known = f'"{name}" IS NOT NULL'
     if quantity.how == How.DIRECTION:
         parts = [f'{seconds} * "{quantity.speed}" * {turn}(RADIANS("{name}"))' for turn in ("SIN", "COS")]
         known += f' AND "{quantity.speed}" IS NOT NULL'
+        ends = [f"SUM(CASE WHEN {known} THEN {seconds} ELSE 0 END)", "NULL"]
     summed = [f"SUM(CASE WHEN {known} THEN {part} ELSE 0 END)" for part in parts]
-    return ", ".join([*summed, f'MIN("{name}")', f'MAX("{name}")'])
+    return ", ".join(summed + ends)
 
 
 def sample_buckets(

@@ -194,17 +194,25 @@ def samples_csv(request: HttpRequest, slug: str, serial: str, kind: str) -> Http
 
 
 def _rows(shown: Shown) -> Iterator[dict[str, Any]]:
-    """A row for each bucket, gaps among them, with a cell for each line: (value, lowest, highest, panel)."""
-    first, lines = shown.series[0], [(line, each.panel) for each in shown.series for line in each.lines]
-    parts = [max(each) for each in zip(*(covered(s, shown.asked.now) for s in shown.series), strict=True)]
-    for place, part in enumerate(parts):
+    """A row for each bucket, gaps among them, with a cell for each line: (value, lowest, highest, covered, panel).
+
+    Sensors fail one by one, so each quantity has a coverage of its own. `coverage` is the least and the best of those
+    that have a value in the row.
+    """
+    first, lines = shown.series[0], [(line, each) for each in shown.series for line in each.lines]
+    parts = [covered(each, shown.asked.now, line.valid) for line, each in lines]
+    for place in range(len(first.valid)):
         at = first.start_at + timedelta(seconds=first.bucket_s * place)
-        cells = [(line.values[place], line.lower[place], line.upper[place], panel) for line, panel in lines]
+        cells = [
+            (line.values[place], line.lower[place], line.upper[place], 100 * part[place], each.panel)
+            for (line, each), part in zip(lines, parts, strict=True)
+        ]
+        told = [cell[3] for cell in cells if cell[0] is not None]
         yield {
             "at": at,
             "cells": cells,
-            "measured": any(cell[0] is not None for cell in cells),
-            "coverage": 100 * part,
+            "measured": bool(told),
+            "coverage": (min(told), max(told)) if told else (0.0, 0.0),
             "site": "; ".join(shown.stays.during(at, at + timedelta(seconds=first.bucket_s))),
         }
 
@@ -214,7 +222,7 @@ _SUFFIXES = {How.MAXIMUM: "Highest", How.MINIMUM: "Lowest"}
 
 
 def _shown_lines(name: str, shown: Shown, rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Coverage is in percent of the interval (R9); a column of a mean with a band has its ends beside it."""
+    """Behind each quantity its coverage in percent of the interval (R9), and of a mean with a band the ends before."""
     named = {column: vendors for vendors, column in SERIES[name].columns.items()}
     lines = [(line.quantity, each.panel) for each in shown.series for line in each.lines]
     header = []
@@ -222,15 +230,17 @@ def _shown_lines(name: str, shown: Shown, rows: list[dict[str, Any]]) -> Iterato
         ends = ("", "Lowest", "Highest") if quantity.spread else (_SUFFIXES.get(quantity.how, ""),)
         unit = f" ({panel.unit})" if panel.unit else ""
         header += [f"{named[quantity.column]}{end}{unit}" for end in ends]
+        header.append(f"{named[quantity.column]}Coverage (%)")
     write = line_writer()
-    yield write(["instrument", "startTime", "duration", *header, "coverage", "site"])
+    yield write(["instrument", "startTime", "duration", *header, "site"])
     serial, seconds = shown.instrument.serial, shown.series[0].bucket_s
     for row in rows:
         values: list[Any] = []
-        for (quantity, _panel), (value, lower, upper, panel) in zip(lines, row["cells"], strict=True):
+        for (quantity, _panel), (value, lower, upper, part, panel) in zip(lines, row["cells"], strict=True):
             told = (value, lower, upper) if quantity.spread else (value,)
             values += ["" if each is None else round(each, panel.places + 1) for each in told]
-        yield write([serial, utc_text(row["at"]), seconds, *values, round(row["coverage"], 1), row["site"]])
+            values.append(round(part, 1))
+        yield write([serial, utc_text(row["at"]), seconds, *values, row["site"]])
 
 
 def _summary(series: SampleSeries) -> str:

@@ -383,19 +383,18 @@ def test_what_is_shown_comes_as_csv_with_units_coverage_and_site(people: People,
         "instrument",
         "startTime",
         "duration",
-        *("pM2p5 (µg/m³)", "pM2p5Lowest (µg/m³)", "pM2p5Highest (µg/m³)"),
-        *("pM10 (µg/m³)", "pM10Lowest (µg/m³)", "pM10Highest (µg/m³)"),
-        *("pM1 (µg/m³)", "pM4p25 (µg/m³)"),
-        "coverage",
+        *("pM2p5 (µg/m³)", "pM2p5Lowest (µg/m³)", "pM2p5Highest (µg/m³)", "pM2p5Coverage (%)"),
+        *("pM10 (µg/m³)", "pM10Lowest (µg/m³)", "pM10Highest (µg/m³)", "pM10Coverage (%)"),
+        *("pM1 (µg/m³)", "pM1Coverage (%)", "pM4p25 (µg/m³)", "pM4p25Coverage (%)"),
         "site",
     ]
     assert len(rows) == 60
-    told = [[row[name] for name in ("startTime", "pM10 (µg/m³)", "coverage", "site")] for row in rows]
+    told = [[row[name] for name in ("startTime", "pM10 (µg/m³)", "pM10Coverage (%)", "site")] for row in rows]
     assert told[29] == ["2026-11-22T11:29:00Z", "29.25", "100.0", "Quay"]
     # A gap is empty and no zero.
     assert told[30] == ["2026-11-22T11:30:00Z", "", "0.0", "Quay"]
     assert told[40] == ["2026-11-22T11:40:00Z", "40.25", "100.0", "Mill"]
-    assert rows[29]["pM1 (µg/m³)"] == ""
+    assert (rows[29]["pM1 (µg/m³)"], rows[29]["pM1Coverage (%)"]) == ("", "0.0")
 
 
 def test_all_panels_of_a_kind_come_in_one_file(people: People) -> None:
@@ -405,19 +404,36 @@ def test_all_panels_of_a_kind_come_in_one_file(people: People) -> None:
         recorded(unit, WeatherSample, [(NOON - MINUTE, 60.0, values)])
     page = "/o/harbour/i/QT000001/samples/weather"
     row = read(people.client(people.bob).get(f"{page}.csv", HOUR_BEFORE))[-1]
-    told = {name: value for name, value in row.items() if value}
+    told = {name: value for name, value in row.items() if value not in ("", "0.0")}
     assert told == {
         "instrument": "QT000001",
         "startTime": "2026-11-22T11:59:00Z",
         "duration": "60",
         "windSpeed (m/s)": "3.0",
         "windSpeedHighest (m/s)": "3.0",
+        "windSpeedCoverage (%)": "100.0",
         "windDirection (°)": "200.0",
+        "windDirectionCoverage (%)": "100.0",
         "pressure (hPa)": "1012.25",
         "pressureLowest (hPa)": "1012.25",
         "pressureHighest (hPa)": "1012.25",
-        "coverage": "100.0",
+        "pressureCoverage (%)": "100.0",
     }
+
+
+def test_each_quantity_has_a_coverage_of_its_own(instrument: Instrument, people: People) -> None:
+    """A sensor that failed is not covered by another's minutes."""
+    rows = [
+        (NOON - n * MINUTE, 60.0, {"pm2p5_ugm3": 1.0, "pm10_ugm3": 2.0 if n % 2 else None})
+        for n in range(1, 61)
+    ]
+    recorded(instrument, ParticulateSample, rows)  # type: ignore[arg-type]
+    fortnight = {**HOUR_BEFORE, "from": f"{NOON - timedelta(days=14):%Y-%m-%dT%H:%M:%SZ}"}
+    row = read(people.client(people.bob).get(f"{AIR_PAGE}samples/particulates.csv", fortnight))[-1]
+    told = [row[name] for name in ("duration", "pM2p5Coverage (%)", "pM10Coverage (%)", "pM1Coverage (%)")]
+    assert told == ["900", "100.0", "53.3", "0.0"]
+    page = people.client(people.bob).get(f"{AIR_PAGE}samples/particulates/", fortnight).content.decode()
+    assert '53 %<span class="sub">the least; the best 100 %</span>' in page
 
 
 def test_what_was_recorded_comes_row_by_row(people: People, moved: Instrument) -> None:
