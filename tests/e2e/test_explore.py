@@ -246,6 +246,17 @@ def test_a_chart_of_samples_is_read_and_taken_away_as_levels_are(
             )
             for minute in range(1, 400)
         )
+    phone = visit.page(crew.bob, width=PHONE)
+    phone.goto("/o/harbour/i/AQ000001/samples/particulates/?range=6h")
+    wide, caption = phone.locator(".table-wrap:has(caption)"), phone.locator(".table-wrap caption")
+    # A table wider than a phone: its caption is read without scrolling, and stays when it is scrolled.
+    assert wide.evaluate("(one) => one.scrollWidth > one.clientWidth + 20")
+    for left in (0, 200):
+        wide.evaluate(f"(one) => {{ one.scrollLeft = {left} }}")
+        box, seen = caption.bounding_box(), wide.bounding_box()
+        assert box
+        assert seen
+        assert (round(box["x"]), round(box["width"])) == (round(seen["x"]), round(seen["width"]))
     page = visit.page(crew.bob)
     page.goto("/o/harbour/i/AQ000001/?range=6h")
     chart = page.locator("#particulates-pm-chart")
