@@ -153,20 +153,32 @@
   // What a page says when it is opened is read with it.
   for (const region of document.querySelectorAll("[data-announce]")) announced.set(region.id, region.dataset.announce);
 
-  let goodAt = new Date();
+  // Each part that renews itself for itself: while one is renewed, another may fail for hours.
+  const loadedAt = new Date();
+  const goodAt = new Map();
+  const failing = new Set();
+  const partOf = (element) => (element?.matches('[hx-trigger*="every"]') && element.id) || "";
 
-  function connected(good) {
+  function connected(good, part = "") {
     const banner = byId("connection");
     if (!banner) return;
     if (good) {
-      goodAt = new Date();
-      banner.hidden = true;
-    } else if (banner.hidden) {
-      const since = byId("connection-since");
-      since.dateTime = goodAt.toISOString();
-      since.textContent = goodAt.toLocaleTimeString(root.lang || "en", { hour: "2-digit", minute: "2-digit" });
-      banner.hidden = false;
+      goodAt.set(part, new Date());
+      failing.delete(part);
+      // What is no part's own, a form or the network, is over with whatever comes through.
+      failing.delete("");
+    } else {
+      failing.add(part);
     }
+    for (const each of failing) if (each && !byId(each)) failing.delete(each);
+    banner.hidden = !failing.size;
+    if (banner.hidden) return;
+    const oldest = new Date(Math.min(...[...failing].map((each) => goodAt.get(each) ?? loadedAt)));
+    const since = byId("connection-since");
+    since.dateTime = oldest.toISOString();
+    const told = oldest.toLocaleTimeString(root.lang || "en", { hour: "2-digit", minute: "2-digit" });
+    // An alert that is written anew is read aloud anew.
+    if (since.textContent !== told) since.textContent = told;
   }
   addEventListener("offline", () => connected(false));
   addEventListener("online", () => {
@@ -194,15 +206,16 @@
   }
   document.addEventListener("visibilitychange", wake);
 
-  document.addEventListener("htmx:sendError", () => connected(false));
-  document.addEventListener("htmx:timeout", () => connected(false));
-  document.addEventListener("htmx:responseError", (event) => {
-    const status = event.detail.xhr.status;
+  for (const name of ["sendError", "timeout"])
+    document.addEventListener(`htmx:${name}`, ({ detail }) => connected(false, partOf(detail.elt)));
+  document.addEventListener("htmx:responseError", ({ detail }) => {
+    const { status } = detail.xhr;
+    const part = partOf(detail.elt);
     if (status === 401 || status === 404 || status === 410) location.reload();
-    else if (status >= 500) connected(false);
+    else if (status >= 500 || part) connected(false, part);
   });
-  document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.successful) connected(true);
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    if (detail.successful) connected(true, partOf(detail.elt));
   });
 
   // A swap must not throw the keyboard back to the top of the page: remember where it was, find the same place again.

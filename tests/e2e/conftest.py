@@ -121,7 +121,8 @@ class Visit:
 
     def _console(self, message: ConsoleMessage) -> None:
         # The browser's own line about a status is told by the response, with its address.
-        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+        expected = ("Failed to load resource", *self.expected)
+        if message.type in ("error", "warning") and not any(part in message.text for part in expected):
             self.problems.append(f"console: {message.text}")
 
     def _response(self, response: Response) -> None:

@@ -83,3 +83,29 @@ def test_the_keyboard_stays_where_it_was_though_another_part_is_swapped(
         until(page, f"document.querySelector('#{part}.htmx-settling')")
     until(page, "!document.querySelector('.htmx-settling')")
     expect(link).to_be_focused()
+
+
+def test_a_part_that_is_not_renewed_is_told_while_another_is(
+    crew: People, visit: Visit, now: datetime
+) -> None:
+    unit = monitor(crew.organisation, "QT000001", "Harbour Wall", now=now)
+    levels(unit, now=now)
+    checks(unit, now=now)
+    visit.expected = ("part=checks",)
+    page = visit.page(crew.bob)
+    page.goto("/o/harbour/i/QT000001/")
+    banner = page.locator("#connection")
+
+    def renewed(part: str) -> None:
+        with page.expect_response(lambda answer: "/i/QT000001/?" in answer.url):
+            page.evaluate(f"htmx.trigger('#{part}', 'wake')")
+        until(page, f"!document.querySelector('#{part}.htmx-request')")
+
+    page.route(re.compile("part=checks"), lambda route: route.fulfill(status=503, body=""))
+    renewed("instrument-checks")
+    expect(banner).to_be_visible()
+    renewed("instrument-status")
+    expect(banner).to_be_visible()
+    page.unroute(re.compile("part=checks"))
+    renewed("instrument-checks")
+    expect(banner).to_be_hidden()
