@@ -236,7 +236,8 @@ def _level(tile: Tile, now: datetime) -> SafeString:
         if not tile.readings:
             return SafeString(f'<span class="quiet">{_("status only")}</span>')
         values = " · ".join(
-            f"{each.name} {reading(each.value, each.unit, each.places)}" for each in tile.readings
+            f"{each.name}\N{NO-BREAK SPACE}{reading(each.value, each.unit, each.places)}"
+            for each in tile.readings
         )
         return _aged(tile, SafeString(values + _when(present.latest_seconds, tile.reading_end_at)))
     return _aged(tile, SafeString(reading(present.LAeq) + _when(present.level_seconds, tile.level_end_at)))
