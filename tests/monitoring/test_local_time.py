@@ -125,7 +125,7 @@ def test_an_incident_of_no_instrument_tells_the_organisations_clock(people: Peop
             organisation=people.organisation, kind=AlertKind.KEY, title="Main", opened_at=NOON
         )
     text = page(people, f"alerts/{incident.pk}/")
-    assert "22 Jun 2026, 13:00" in text
+    assert "22 Jun 2026 13:00:00 (BST)" in text
     assert "Times are in Europe/London" in text
 
 

@@ -1,11 +1,12 @@
 """Pages that stay open: what is new comes by itself, what is not costs next to nothing, and nobody hears of others."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -27,6 +28,13 @@ from tests.conftest import People, make_instrument
 from tests.monitoring.test_boards import certificate, checked
 
 NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@pytest.fixture(autouse=True)
+def _still() -> Iterator[None]:
+    """No monitor falls silent and no quarter of an hour begins between two looks."""
+    with time_machine.travel(NOW, tick=False):
+        yield
 HTMX = {"HX-Request": "true"}
 
 
