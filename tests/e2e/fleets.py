@@ -172,12 +172,17 @@ def levels(
         noise_rollups_refresh(instrument=instrument, first=first, last=now)
 
 
+THIRD_NAMES = (
+    "25 31.5 40 50 63 80 100 125 160 200 250 315 400 500 630 800 1K 1.25K 1.6K 2K 2.5K 3.15K 4K 5K 6.3K 8K"
+)
+
+
 def spectra(instrument: Instrument, *, now: datetime, minutes: int = 180) -> None:
     """Octaves and third octaves of each minute up to ``now``, twenty minutes of them missing."""
     first = now.replace(second=0, microsecond=0) - timedelta(minutes=minutes)
     bands = {
         FrequencyMeasurement.Bands.OCTAVE: ("31.5", "63", "125", "250", "500", "1K", "2K", "4K", "8K", "16K"),
-        FrequencyMeasurement.Bands.THIRD: ("25", "31.5", "40", "50", "63", "80", "100", "125", "160", "200"),
+        FrequencyMeasurement.Bands.THIRD: THIRD_NAMES.split(),
     }
     with organisation_scope(instrument.organisation_id):
         FrequencyMeasurement.objects.bulk_create(
@@ -188,7 +193,9 @@ def spectra(instrument: Instrument, *, now: datetime, minutes: int = 180) -> Non
                 start_at=first + timedelta(minutes=minute),
                 duration_s=60,
                 levels={
-                    f"{name}Hz": round(52 - 2 * place + 5 * math.sin(minute / 23 + place / 2), 1)
+                    f"{name}Hz": round(
+                        52 - 20 * place / len(names) + 5 * math.sin(minute / 23 + place / 2), 1
+                    )
                     for place, name in enumerate(names)
                 },
             )

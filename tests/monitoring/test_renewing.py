@@ -35,6 +35,8 @@ def _still() -> Iterator[None]:
     """No monitor falls silent and no quarter of an hour begins between two looks."""
     with time_machine.travel(NOW, tick=False):
         yield
+
+
 HTMX = {"HX-Request": "true"}
 
 
