@@ -19,10 +19,11 @@ from monitoring.charts.marks import Mark, marks_of
 from monitoring.charts.ranges import RANGES, Window
 from monitoring.charts.sample_kinds import KINDS, How, Kind, Panel
 from monitoring.charts.samples import SampleSeries, sample_series
-from monitoring.export import SERIES, utc_text
+from monitoring.export import utc_text
 from monitoring.models import Resource
 from monitoring.sync.wanted import resources_of
 from monitoring.templatetags.levels import period, written
+from monitoring.vendor_columns import SERIES
 from monitoring.views.files import csv_file, line_writer, recorded_lines, refusal
 from monitoring.views.levels import answer_json, places_words
 from monitoring.views.windows import Asked, window_asked

@@ -12,7 +12,8 @@ from django.core.management.base import CommandError, CommandParser
 
 from cirrusweb.console import OperatorCommand, organisation_named, utc_instant
 from instruments.tenancy import organisation_scope
-from monitoring.export import RESOURCES, WRITERS, UnknownInstrument, export_rows
+from monitoring.export import WRITERS, UnknownInstrument, export_rows
+from monitoring.vendor_columns import RESOURCES
 
 
 @contextmanager
