@@ -3,11 +3,13 @@
 import csv
 import io
 import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -48,6 +50,13 @@ from tests.conftest import People, make_instrument
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 BOARD = "/o/harbour/checks/calibrations/"
+
+
+@pytest.fixture(autouse=True)
+def _still() -> Iterator[None]:
+    """No day ends while days are counted."""
+    with time_machine.travel(NOW, tick=False):
+        yield
 
 
 def calibrated(

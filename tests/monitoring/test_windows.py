@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from instruments.keys import client_for
 from instruments.models import Instrument
@@ -195,17 +196,19 @@ def test_a_sweep_that_was_interrupted_goes_on_where_it_was(
     settings.SYNC_TASK_SECONDS = 0
     served.keep([])
     mine = SyncTarget.objects.filter(resource=Resource.NOISE, lane=Lane.SWEEP)
-    asked = []
-    for _ in range(4):
-        served.asked.clear()
-        SyncTarget.objects.update(due_at=NOW + DAY)
-        mine.update(due_at=NOW - MINUTE)
-        (claim,) = due_claim(now=datetime.now(UTC))
-        target_run(claim=claim)
-        asked += [dict(each.query)["start"] for each in served.asked]
+    noon, asked = NOW.replace(hour=12), []
+    # Shortly after midnight three days would be one window more.
+    with time_machine.travel(noon):
+        for _ in range(4):
+            served.asked.clear()
+            SyncTarget.objects.update(due_at=noon + DAY)
+            mine.update(due_at=noon - MINUTE)
+            (claim,) = due_claim(now=datetime.now(UTC))
+            target_run(claim=claim)
+            asked += [dict(each.query)["start"] for each in served.asked]
     assert asked == sorted(set(asked))
     assert len(asked) == 4
-    assert mine.get().watermark_at < NOW - 3 * DAY
+    assert mine.get().watermark_at < noon - 3 * DAY
 
 
 @pytest.mark.parametrize("minutes", [1, 15])
