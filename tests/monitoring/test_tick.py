@@ -10,11 +10,12 @@ from django.conf import settings
 
 from instruments.models import ApiKey
 from instruments.tenancy import organisation_scope
-from monitoring.models import SyncTarget
+from monitoring.models import ActionKind, AlertDelivery, InstrumentAction, SyncTarget
 from monitoring.sync.beat import BEAT_KEY
 from monitoring.tasks import parts_ring, tick
 from monitoring.timehistory.requests import history_request
 from tests.conftest import People, make_instrument
+from tests.monitoring.failing import NIGHT, arrive, asks, check
 from tests.simulated import SimulatedMyCirrus
 
 
@@ -35,13 +36,21 @@ def test_each_part_is_rung_for(
             actor=people.mary,
             now=now,
         )
+        asked = InstrumentAction.objects.create(
+            instrument=unit, kind=ActionKind.IDENTIFY, token=uuid.uuid4(), requested_at=now, due_at=now
+        )
+    asks(people.organisation, people.mary)
+    with organisation_scope(people.organisation.pk):
+        arrive(unit, check(NIGHT))
+        owed = AlertDelivery.objects.get()
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         client.delete(BEAT_KEY)
         tick()
         assert client.get(BEAT_KEY)
     with organisation_scope(people.organisation.pk):
-        wanted.refresh_from_db()
-        assert wanted.lease_token
+        for each in (wanted, asked, owed):
+            each.refresh_from_db()
+            assert each.lease_token
         assert SyncTarget.objects.exclude(lease_token=None).exists()
 
 
