@@ -57,6 +57,7 @@ def noise_measurements(documents: Sequence[Any], serial: str | None) -> NoiseTab
     """The measurements of ``documents`` in whatever form each of them is; `noise.plain_table` reads the usual one."""
     result: types.Rows[types.NoiseMeasurement] = types.Rows()
     series: list[Folded] = []
+    nulls: set[str] = set()
     for document in documents:
         row = Folded(document) if isinstance(document, dict) else None
         start, end, duration = span(row) if row is not None else (None, None, None)
@@ -70,7 +71,7 @@ def noise_measurements(documents: Sequence[Any], serial: str | None) -> NoiseTab
                 for key, value in row.members()
                 if isinstance(value, str) and key.lower() not in _FRAME and key.lower() not in _CANONICAL
             }
-            values = _levels(row, "values", _noise_name)
+            values = _levels(row, "values", _noise_name, nulls)
             result.append(
                 types.NoiseMeasurement(
                     row.text(*_SERIAL) or serial, start, end, duration, values, labels, row.document
@@ -83,7 +84,9 @@ def noise_measurements(documents: Sequence[Any], serial: str | None) -> NoiseTab
     )
     for owner, start, end, duration, _, values, document in _merged(lines):
         result.append(types.NoiseMeasurement(owner, start, end, duration, values, {}, document))
-    return NoiseTable.of(result, result.skipped)
+    return NoiseTable.of(
+        result, result.skipped, named=filter(None, map(_CANONICAL.get, map(str.lower, nulls)))
+    )
 
 
 def frequency_measurements(
@@ -166,8 +169,11 @@ def beside_bands(names: frozenset[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name.lower() not in known and not _band_name(name)))
 
 
-def _levels(row: Folded, nest: str, name_of: Namer) -> dict[str, float]:
-    """The numbers of a row by canonical name, wherever it keeps them; a missing number is left out."""
+def _levels(row: Folded, nest: str, name_of: Namer, nulls: set[str] | None = None) -> dict[str, float]:
+    """The numbers of a row by canonical name, wherever it keeps them; a missing number is left out.
+
+    ``nulls`` takes the names of those that are said to be missing.
+    """
     pairs: list[tuple[str, Any]] = list(row.members())
     nested = row.raw(nest)
     if isinstance(nested, dict):
@@ -183,6 +189,8 @@ def _levels(row: Folded, nest: str, name_of: Namer) -> dict[str, float]:
     for key, value in pairs:
         if (level := number(value)) is not None and (name := name_of(key)):
             levels.setdefault(name, level)
+        elif value is None and nulls is not None:
+            nulls.add(key)
     return levels
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
-from itertools import compress, count
+from itertools import chain, compress, count
 from operator import ne, sub
 from typing import Any, overload
 
@@ -58,12 +58,14 @@ class NoiseTable(Sequence[NoiseMeasurement]):
     skipped: list[Any] = field(default_factory=list)
 
     @classmethod
-    def of(cls, rows: Iterable[NoiseMeasurement], skipped: Iterable[Any] = ()) -> NoiseTable:
-        """The table of ``rows``; themselves, where they are one."""
+    def of(
+        cls, rows: Iterable[NoiseMeasurement], skipped: Iterable[Any] = (), *, named: Iterable[str] = ()
+    ) -> NoiseTable:
+        """The table of ``rows``; themselves, where they are one. ``named`` are columns though no row has a value."""
         if isinstance(rows, NoiseTable):
             return rows
         rows = list(rows)
-        values = dict.fromkeys(name for row in rows for name in row.values)
+        values = dict.fromkeys(chain((name for row in rows for name in row.values), named))
         labels = dict.fromkeys(name for row in rows for name in row.labels)
         return cls(
             [row.serial for row in rows],

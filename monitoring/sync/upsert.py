@@ -61,8 +61,9 @@ def _on_conflict(model: type[SeriesRow], names: Sequence[str]) -> str:
 def series_write(model: type[SeriesRow], columns: Mapping[str, Sequence[Any]]) -> Sequence[datetime]:
     """Insert or correct rows of one series, given by column, by their natural key, in the open transaction.
 
-    A column that is not given stays as it is stored: MyCirrus leaves out what it cannot give at the moment. A row given
-    twice in one call counts as its last. Returns when those begin that are new or say something else than before.
+    A column that is not given stays as it is stored, and so does a document's member that no row names: MyCirrus leaves
+    out what it cannot give at the moment. A row given twice in one call counts as its last. Returns when those begin
+    that are new or say something else than before.
     """
     key = key_columns(model)
     starts = columns["start_at"] if columns else ()
@@ -89,11 +90,46 @@ def series_write(model: type[SeriesRow], columns: Mapping[str, Sequence[Any]]) -
     last = dict(zip(instants, range(len(rows)), strict=True))
     before = {row[begin]: row for row in known}
     changed = [place for start, place in last.items() if before.get(start) != rows[place]]
+    if _merge(
+        database, rows, {place: before.get(instants[place]) for place in changed}, _places(model, names)
+    ):
+        changed = [place for place in changed if before.get(instants[place]) != rows[place]]
     if fresh := [rows[place] for place in changed if rows[place][begin] not in before]:
         database.insert(model, names, list(zip(*fresh, strict=True)))
     if corrected := [rows[place] for place in changed if rows[place][begin] in before]:
         database.upsert(model, names, list(zip(*corrected, strict=True)))
     return [starts[place] for place in changed]
+
+
+def _places(model: type[SeriesRow], names: Sequence[str]) -> list[int]:
+    return [place for place, name in enumerate(names) if name in _documents(model)]
+
+
+def _merge(
+    database: Any, rows: list[Row], before: Mapping[int, Row | None], documents: Sequence[int]
+) -> bool:
+    """Put into the ``documents`` of rows what is stored under names that none of ``rows`` says. True if any was."""
+    merged = False
+    for cell in documents:
+        differing = {
+            n: old[cell] for n, old in before.items() if old and old[cell] not in (None, rows[n][cell])
+        }
+        # Hardly ever: only then is it worth looking at the names of all.
+        texts = {id(row[cell]): row[cell] for row in rows if row[cell] is not None} if differing else {}
+        named = {name for each in texts.values() for name in database.read(each)}
+        for number, stored in differing.items():
+            row = rows[number]
+            told = database.read(row[cell]) if row[cell] is not None else {}
+            # In the order in which it is stored, so that what says the same is the same.
+            kept = {
+                name: told.get(name, value)
+                for name, value in database.read(stored).items()
+                if name in told or name not in named
+            }
+            if kept.keys() - told.keys():
+                rows[number] = (*row[:cell], database.document(kept | told), *row[cell + 1 :])
+                merged = True
+    return merged
 
 
 def _select(model: type[SeriesRow], cells: Iterable[str]) -> str:
@@ -134,6 +170,15 @@ class _Sqlite:
     # The only writer there is: nothing can have come in between.
     insert = upsert
 
+    @staticmethod
+    def read(cell: str) -> dict[str, Any]:
+        found: dict[str, Any] = orjson.loads(cell)
+        return found
+
+    @staticmethod
+    def document(told: dict[str, Any]) -> str:
+        return orjson.dumps(told).decode()
+
 
 # Bounded, because it is MyCirrus that leaves columns out.
 @lru_cache(maxsize=256)
@@ -171,7 +216,7 @@ class _Postgresql:
     def stored(model: type[SeriesRow], names: Sequence[str], series: Row, first: Any, last: Any) -> list[Row]:
         import psycopg
 
-        documents = [place for place, name in enumerate(names) if name in _documents(model)]
+        documents = _places(model, names)
         cells = [f'"{name}"{"::text" * (name in _documents(model))}' for name in names]
         # Binary, which Django's own cursors cannot: a float is eight bytes, and not a text to be written and read.
         with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
@@ -181,6 +226,14 @@ class _Postgresql:
             read = {text: orjson.loads(text) for text in {row[place] for row in found} - {None}}
             found = [(*row[:place], read.get(row[place]), *row[place + 1 :]) for row in found]
         return found
+
+    @staticmethod
+    def read(cell: dict[str, Any]) -> dict[str, Any]:
+        return cell
+
+    @staticmethod
+    def document(told: dict[str, Any]) -> dict[str, Any]:
+        return told
 
     @classmethod
     def insert(cls, model: type[SeriesRow], names: Sequence[str], columns: Sequence[Column]) -> None:

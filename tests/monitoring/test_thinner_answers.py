@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 
 from instruments.models import Instrument, Organisation
 from instruments.mycirrus import FrequencyMeasurement as FrequencyRow
 from instruments.mycirrus import NoiseMeasurement as NoiseRow
 from instruments.mycirrus import Particulates, Weather
+from instruments.mycirrus.levels import noise_measurements
+from instruments.mycirrus.noise import plain_table
 from instruments.tenancy import organisation_scope
 from monitoring.models import (
     FrequencyMeasurement,
@@ -67,6 +70,41 @@ def test_levels_that_an_answer_does_not_name_stay_and_so_do_their_rollups(
     assert set(rollups.values_list("LAeq_max", "LAFMax")) == {(60.0, 70.0)}
     present = InstrumentStatus.objects.get(instrument=instrument)
     assert (present.LAeq, present.LAFMax) == (60.0, 70.0)
+
+
+@pytest.mark.parametrize("count", [3, 45])
+def test_what_lies_beside_the_known_values_stays_name_by_name(instrument: Instrument, count: int) -> None:
+    def told(values: Mapping[str, float]) -> bool:
+        return noise(instrument, count, {"LAeq": 55.0, **values})
+
+    told({"LX1": 1.0, "LX2": 2.0})
+    assert not told({"LX1": 1.0})
+    assert not told({})
+    assert told({"LX2": 3.0})
+    stored = NoiseMeasurement.objects.filter(instrument=instrument)
+    assert [row.extra for row in stored] == [{"LX1": 1.0, "LX2": 3.0}] * count
+    # What other rows of the answer name is said to be missing here.
+    first = NoiseRow("QT000001", NOON, NOON + MINUTE, 60.0, {"LAeq": 55.0}, {}, {})
+    rest = NoiseRow("QT000001", NOON + MINUTE, NOON + 2 * MINUTE, 60.0, {"LAeq": 55.0, "LX1": 4.0}, {}, {})
+    assert noise_store(instrument=instrument, rows=[first, rest], now=NOON)
+    assert [row.extra for row in stored.order_by("start_at")[:2]] == [{"LX2": 3.0}, {"LX1": 4.0, "LX2": 3.0}]
+
+
+# Read by column, and in a form that is read tolerantly.
+@pytest.mark.parametrize("zulu", ["Z", ".0000000Z"])
+def test_a_level_that_is_said_to_be_missing_is_taken_back(instrument: Instrument, zulu: str) -> None:
+    def told(**levels: float | None) -> bool:
+        row = {"startTime": f"2026-11-22T12:00:00{zulu}", "duration": 60, **levels}
+        table = plain_table(orjson.dumps([row]), "QT000001")
+        assert (table is None) == (zulu != "Z")
+        return noise_store(
+            instrument=instrument, rows=table or noise_measurements([row], "QT000001"), now=NOON
+        )
+
+    told(LAeq=60.0, LAFMax=75.0)
+    assert told(LAeq=60.0, LAFMax=None)
+    assert NoiseMeasurement.objects.get(instrument=instrument).LAFMax is None
+    assert NoiseRollup.objects.filter(instrument=instrument).exclude(LAFMax=None).count() == 0
 
 
 def test_new_rows_of_a_thinner_answer_have_gaps_there(instrument: Instrument) -> None:
@@ -147,6 +185,18 @@ def test_what_is_stored_under_another_unit_is_no_exception(instrument: Instrumen
     assert pressure() == 1000.0
     store(instrument, weather(None, {"pressure": None}), NOON)
     assert pressure() is None
+
+
+def test_bands_that_an_answer_does_not_name_stay(instrument: Instrument) -> None:
+    store = HISTORIES[Resource.OCTAVE].store
+
+    def octave(**bands: float) -> list[FrequencyRow]:
+        return [FrequencyRow("QT000001", NOON, None, 60.0, "Leq", bands, {})]
+
+    store(instrument, octave(**{"1KHz": 50.0, "2KHz": 40.0}), NOON)
+    assert not store(instrument, octave(**{"1KHz": 50.0}), NOON)
+    assert store(instrument, octave(**{"2KHz": 41.0}), NOON)
+    assert FrequencyMeasurement.objects.get(instrument=instrument).levels == {"1KHz": 50.0, "2KHz": 41.0}
 
 
 def test_a_spectrum_without_bands_takes_none_away(instrument: Instrument) -> None:
