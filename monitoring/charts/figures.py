@@ -101,6 +101,8 @@ class SampleLine(Protocol):
     def lower(self) -> list[float | None]: ...
     @property
     def upper(self) -> list[float | None]: ...
+    @property
+    def valid(self) -> list[float]: ...
 
 
 class SamplePanel(Protocol):
@@ -345,6 +347,8 @@ def sample_figure(
                 "kind": "points" if turns else "line",
                 "hidden": not line.quantity.shown,
                 "y": _rounded(line.values, panel.places),
+                # Sensors fail one by one.
+                "covered": covered(series, now, line.valid),
             }
         )
         # Where no bucket holds two different values, there is nothing between them.
@@ -365,7 +369,6 @@ def sample_figure(
         "bucket": series.bucket_s,
         "unit": unit,
         "traces": lines + bands,
-        "covered": covered(series, now),
         "marks": [_mark(mark) for mark in marks],
         "coverage": round(series.coverage_pct / 100, 4),
         "summary": summary,

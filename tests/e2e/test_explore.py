@@ -267,7 +267,9 @@ def test_a_chart_of_samples_is_read_and_taken_away_as_levels_are(
     page.keyboard.press("ArrowLeft")
     readout = page.locator("[data-chart-readout=particulates-pm-chart]")
     expect(readout).to_contain_text(
-        re.compile(r"\d\d:\d\d \(UTC.*PM2\.5 8\.0 µg/m³, PM10 19\.0 µg/m³, 100\s% covered")
+        re.compile(
+            r"\d\d:\d\d \(UTC.*PM2\.5 8\.0 µg/m³ \(100\s% covered\), PM10 19\.0 µg/m³ \(100\s% covered\)"
+        )
     )
     # What the reader took away is not read to them.
     page.locator("#particulates-pm-chart .legendtoggle").first.click()

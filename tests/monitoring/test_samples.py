@@ -434,6 +434,9 @@ def test_each_quantity_has_a_coverage_of_its_own(instrument: Instrument, people:
     assert told == ["900", "100.0", "53.3", "0.0"]
     page = people.client(people.bob).get(f"{AIR_PAGE}samples/particulates/", fortnight).content.decode()
     assert '53 %<span class="sub">the least; the best 100 %</span>' in page
+    drawn = people.client(people.bob).get(f"{AIR_PAGE}samples/particulates.json", fortnight).json()["traces"]
+    last = {trace["name"]: trace["covered"][-1] for trace in drawn if trace["kind"] == "line"}
+    assert (last["PM2.5"], last["PM10"]) == (1.0, 0.533)
 
 
 def test_what_was_recorded_comes_row_by_row(people: People, moved: Instrument) -> None:
@@ -460,7 +463,8 @@ def test_the_table_has_the_chart_s_values(people: People, moved: Instrument) -> 
 def test_the_chart_carries_moves_and_coverage(people: People, moved: Instrument) -> None:
     told = people.client(people.bob).get(f"{AIR_PAGE}samples/particulates.json", HOUR_BEFORE).json()
     assert [mark["label"] for mark in told["marks"]] == ["Moved from Quay to Mill"]
-    assert (told["covered"][29], told["covered"][30], told["bucket"]) == (1.0, 0.0, 60)
+    line = next(trace for trace in told["traces"] if trace["name"] == "PM10")
+    assert (line["covered"][29], line["covered"][30], told["bucket"]) == (1.0, 0.0, 60)
     assert "Measured at Quay, Mill." in told["summary"]
 
 
