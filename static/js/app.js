@@ -163,10 +163,11 @@
     const banner = byId("connection");
     if (!banner) return;
     if (good) {
-      goodAt.set(part, new Date());
-      failing.delete(part);
-      // What is no part's own, a form or the network, is over with whatever comes through.
-      failing.delete("");
+      // What is no part's own, a form or the network, is as good as whatever comes through.
+      for (const each of [part, ""]) {
+        goodAt.set(each, new Date());
+        failing.delete(each);
+      }
     } else {
       failing.add(part);
     }

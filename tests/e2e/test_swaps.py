@@ -107,5 +107,10 @@ def test_a_part_that_is_not_renewed_is_told_while_another_is(
     renewed("instrument-status")
     expect(banner).to_be_visible()
     page.unroute(re.compile("part=checks"))
+    asked_at = page.evaluate("new Date().toISOString()")
     renewed("instrument-checks")
     expect(banner).to_be_hidden()
+    # Without a network the data are of the last answer, not of when the page was opened.
+    page.evaluate("dispatchEvent(new Event('offline'))")
+    expect(banner).to_be_visible()
+    assert page.locator("#connection-since").get_attribute("datetime") >= asked_at
