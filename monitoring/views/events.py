@@ -75,7 +75,7 @@ def _list(
     events: Sequence[Event], asked: EventFilter, before: Event | None, *, goes_on: bool, news: int = 0
 ) -> dict[str, Any]:
     polled = QueryDict(asked.query, mutable=True)
-    version = events_version(events, news)
+    version = events_version(events, news, *(event.instrument.name for event in events))
     polled.update({"shown": ",".join(str(event.pk) for event in events), "version": version})
     if before is not None:
         polled["before"] = str(before.pk)

@@ -118,7 +118,12 @@ def _version(part: str, tile: Tile, incidents: list[Incident], now: datetime) ->
         )
     # State and currency are part of it: silence changes the page without any row being written, and so does the end
     # of a key's pause. A status without news moves only when it was heard: the page may lag a minute behind that.
-    shown: list[object] = [tile.state, tile.level_is_current, present and present.changed_at.timestamp()]
+    shown: list[object] = [
+        tile.state,
+        tile.hidden,
+        tile.level_is_current,
+        present and present.changed_at.timestamp(),
+    ]
     shown += [present.observed_at.timestamp() // 60] if present and present.observed_at else []
     shown += [key.state, key.pausing(now) and key.paused_until] if key else []
     return ".".join(map(str, [*shown, *(incident.pk for incident in incidents)]))

@@ -141,7 +141,7 @@ def _version(site: Site, rows: list[Deployment], tiles: list[Tile], now: datetim
         told += [each.pk, each.start_at, each.end_at, each.note, each.stands(now), each.instrument.name]
     for tile in tiles:
         instrument, present = tile.instrument, tile.present
-        told += [tile.state, tile.level_is_current, present and present.changed_at]
+        told += [tile.state, tile.hidden, tile.level_is_current, present and present.changed_at]
         told += [instrument.latitude, instrument.longitude]
     return blake2b(repr(told).encode(), digest_size=8).hexdigest()
 

@@ -213,6 +213,10 @@ def test_what_a_colleague_says_of_an_event_comes_and_the_event_stays_though_no_f
     text = client.get(address, headers=HTMX).content.decode()
     assert rows_of(text) == [event.pk for event in made]
     assert "Road traffic" in text
+    address = polled(text, "event-list")
+    with organisation_scope(people.organisation.pk):
+        Instrument.objects.update(name="Quay Wall")
+    assert "Quay Wall" in client.get(address, headers=HTMX).content.decode()
     assert "event-news" not in text
     # What is set aside, or is of another organisation, is no news of this list either.
     happened(unit, 1)
@@ -325,3 +329,30 @@ def test_who_has_stood_there_longest_stands_there_still(
             )
     text = people.client(people.bob).get(f"/o/harbour/sites/{site.pk}/").content.decode()
     assert re.findall(r'<th scope="row"><a href="[^"]*">(Unit \d)', text) == ["Unit 3", "Unit 0"]
+
+
+def test_silence_beside_a_failed_sic_comes_by_time_alone(people: People) -> None:
+    owner, client = people.organisation, people.client(people.bob)
+    unit = make_instrument(owner)
+    with organisation_scope(owner.pk):
+        site = Site.objects.create(organisation=owner, name="Harbour Road", timezone="UTC")
+        Deployment.objects.create(
+            organisation=owner, instrument=unit, site=site, start_at=NOW - timedelta(days=1)
+        )
+        InstrumentStatus.objects.create(
+            organisation=owner,
+            instrument=unit,
+            changed_at=NOW,
+            observed_at=NOW,
+            online=True,
+            measuring=True,
+            sic_passed=False,
+        )
+    for page, part in (
+        (f"/o/harbour/sites/{site.pk}/", "site-now"),
+        (f"/o/harbour/i/{unit.serial}/", "instrument-status"),
+    ):
+        address = polled(client.get(page).content.decode(), part)
+        assert client.get(address, headers=HTMX).status_code == 204
+        with time_machine.travel(NOW + timedelta(hours=1), tick=False):
+            assert "heard from MyCirrus" in client.get(address, headers=HTMX).content.decode()
