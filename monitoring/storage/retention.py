@@ -84,7 +84,10 @@ def cutoffs(now: datetime) -> dict[str, datetime]:
 
 
 def rows_drop(*, organisation: Organisation, now: datetime, most: int = 200_000) -> int:
-    """Delete what is older than the organisation keeps, a chunk in each transaction; return how many rows."""
+    """Delete what is older than the organisation keeps, a chunk in each transaction; return how many rows.
+
+    ``most`` are about as many as each rule may take in one go: the first of them would leave the others nothing.
+    """
     total = 0
     with organisation_scope(organisation.pk):
         for rule in Retention.objects.all():
@@ -94,10 +97,12 @@ def rows_drop(*, organisation: Organisation, now: datetime, most: int = 200_000)
             ImpossibleRow.objects.filter(table=FLAGGED.get(rule.resource, ""), start_at__lt=edge).delete()
             old = model.objects.filter(start_at__lt=edge, **where)
             instruments = Instrument.objects.order_by("pk").values_list("pk", flat=True)
+            dropped = 0
             for count in chain.from_iterable(_chunks(old.filter(instrument_id=pk)) for pk in instruments):
-                total += count
-                if total >= most:
+                dropped += count
+                if dropped >= most:
                     break
+            total += dropped
     if total:
         log.info("retention", organisation=organisation.slug, rows=total)
     return total
@@ -108,6 +113,8 @@ def _chunks(old: Any) -> Iterator[int]:
 
     Each begins where the last one ended: what was deleted lies in PostgreSQL's index until it is vacuumed.
     """
+    if not old.exists():
+        return
     while True:
         edge = old.order_by("start_at").values_list("start_at", flat=True)[CHUNK : CHUNK + 1].first()
         rows = old if edge is None else old.filter(start_at__lt=edge)

@@ -10,7 +10,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from instruments.models import Organisation
+from instruments.models import Instrument, Organisation
 from instruments.mycirrus import NoiseMeasurement as NoiseRow
 from instruments.tenancy import organisation_scope
 from monitoring.models import (
@@ -95,10 +95,27 @@ def test_no_chunk_reads_what_the_others_delete(people: People, monkeypatch: pyte
     table = NoiseMeasurement._meta.db_table
     told = [each["sql"] for each in queries if table in each["sql"]]
     looks = [each for each in told if each.startswith("SELECT")]
-    assert (len(looks), len(told)) == (4, 8)
+    # One tells whether there is anything at all: of most instruments there is not.
+    assert (len(looks), len(told)) == (5, 9)
     # By the one index, in its order, from where the last one ended.
-    assert all("LIMIT 1 OFFSET 3" in each and "GROUP BY" not in each for each in looks)
-    assert all('"start_at" >= ' in each for each in told[2:])
+    assert all("LIMIT 1 OFFSET 3" in each and "GROUP BY" not in each for each in looks[1:])
+    assert all('"start_at" >= ' in each for each in told[3:])
+
+
+def test_no_rule_leaves_the_others_nothing(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "CHUNK", 2)
+    store(people.organisation, *range(50, 56))
+    with organisation_scope(people.organisation.pk):
+        unit = Instrument.objects.get()
+        for days in range(50, 56):
+            WeatherSample.objects.create(
+                organisation=people.organisation, instrument=unit, start_at=NOW - timedelta(days=days)
+            )
+        for resource in (Resource.NOISE, Resource.WEATHER):
+            Retention.objects.create(resource=resource, days=40)
+    assert rows_drop(organisation=people.organisation, now=NOW, most=4) == 8
+    with organisation_scope(people.organisation.pk):
+        assert (NoiseMeasurement.objects.count(), WeatherSample.objects.count()) == (2, 2)
 
 
 def test_flags_go_with_their_rows(people: People) -> None:
