@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 
 import requests
@@ -88,8 +88,8 @@ def failure_of(cause: Exception) -> errors.TransientError:
     return errors.ConnectionFailed("No connection.")  # Perhaps lost after the request had left.
 
 
-def retry_after_of(headers: requests.structures.CaseInsensitiveDict[str]) -> float | None:
-    """Seconds from a Retry-After header in either of its forms, at most a day."""
+def retry_after_of(headers: Mapping[str, str]) -> float | None:
+    """Seconds from a Retry-After header in either of its forms, at most a day; ``headers`` of whatever case."""
     text = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
         return min(float(text), _LONGEST_RETRY_AFTER)

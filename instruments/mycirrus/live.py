@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import random
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
+from .answer import retry_after_of
 from .folded import Folded, number
 from .transport import Key
 
@@ -188,7 +190,8 @@ class LiveSocket:
         self._url = f"{self.base_url.rstrip('/')}/live/{quote(self.serial, safe='')}"
         self._proxy = None if proxy_bypass(parts.hostname) else getproxies().get(parts.scheme)
         self._socket: aiohttp.ClientWebSocketResponse | None = None
-        self._flowing = False
+        # When the first levels of this connection came, on the monotonic clock.
+        self._flowing_since: float | None = None
         self._online: bool | None = None
         self._measuring: bool | None = None
 
@@ -209,9 +212,11 @@ class LiveSocket:
         ) as session:
             while True:
                 await self._say(Link(LinkState.CONNECTING))
-                self._flowing, self._online, self._measuring = False, None, None
+                self._flowing_since, self._online, self._measuring = None, None, None
                 link = await self._once(session)
-                failures = 0 if self._flowing else failures + 1
+                # A line that gives a value and falls is no better than one that gives none: it has to outlast a pause.
+                held = 0.0 if self._flowing_since is None else time.monotonic() - self._flowing_since
+                failures = 0 if held >= self.pace.longest_retry else failures + 1
                 await self._say(link)
                 await asyncio.sleep(self.pace.pause(link, failures))
 
@@ -249,7 +254,7 @@ class LiveSocket:
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> Link:
         while True:
-            stalls = self._flowing and self._measuring is not False
+            stalls = self._flowing_since is not None and self._measuring is not False
             try:
                 # Fragments are joined below this: a message is whole here, however it was cut.
                 async with asyncio.timeout(self.pace.stall if stalls else self.pace.silence):
@@ -274,7 +279,7 @@ class LiveSocket:
         if isinstance(message, LiveStatus):
             self._online, self._measuring = message.online, message.measuring
         elif isinstance(message, Levels):
-            self._flowing = True
+            self._flowing_since = self._flowing_since or time.monotonic()
         else:
             message = Problem(self._key.redact(message.code), self._key.redact(message.description))
         await self._say(message)
@@ -302,13 +307,6 @@ def _refused(status: int, headers: Any) -> Link:
     if status == 403:
         return Link(LinkState.REFUSED, "HTTP 403")
     if status == 429 or status >= 500 or status in (200, 408):
-        told = number(_number_of((headers or {}).get("Retry-After", "")))
+        told = retry_after_of(headers or {})
         return Link(LinkState.INTERRUPTED, f"HTTP {status}", retry_after=min(told, 3600.0) if told else None)
     return Link(LinkState.OFFLINE, f"HTTP {status}")
-
-
-def _number_of(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

@@ -426,6 +426,56 @@ def test_a_line_gone_dead_is_made_anew(levels_first: bool) -> None:
     against(behaving, watching, Pace(silence=0.2 if not levels_first else 60, stall=0.2, first_retry=0.05))
 
 
+def test_a_line_that_gives_a_value_and_falls_is_tried_ever_more_slowly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Until one outlasts the longest pause."""
+    monkeypatch.setattr("random.uniform", lambda low, high: 1.0)
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        if seconds < pace.keep_alive:
+            pauses.append(seconds)
+        await sleep(seconds)
+
+    monkeypatch.setattr("instruments.mycirrus.live.asyncio.sleep", noted)
+    pace = Pace(first_retry=0.05, longest_retry=0.4)
+    connections = []
+
+    async def behaving(peer: Peer) -> None:
+        connections.append(peer)
+        await peer.accept()
+        await peer.hear()
+        await peer.frame(b'{"type":"LiveData","values":[{"name":"LAeq","value":50}]}')
+        if len(connections) == 5:
+            await sleep(0.6)
+
+    async def watching(_: Heard) -> None:
+        async with asyncio.timeout(30):
+            while len(pauses) < 6:
+                await sleep(0.02)
+
+    against(behaving, watching, pace)
+    assert pauses[:6] == [0.1, 0.2, 0.4, 0.4, 0.05, 0.1]
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+@pytest.mark.parametrize("told", ["120", "Sun, 22 Nov 2026 10:02:00 GMT"])
+def test_a_handshake_put_off_comes_back_when_it_is_told_to(status: str, told: str) -> None:
+    async def behaving(peer: Peer) -> None:
+        # The server's clock counts: ours says another time.
+        date = "Date: Sun, 22 Nov 2026 10:00:00 GMT"
+        await peer.write(
+            f"HTTP/1.1 {status}\r\n{date}\r\nRetry-After: {told}\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+
+    async def watching(heard: Heard) -> None:
+        assert (await heard.state(LinkState.INTERRUPTED)).retry_after == 120
+
+    against(behaving, watching)
+
+
 def test_a_redirect_does_not_carry_the_key_away() -> None:
     elsewhere: list[str] = []
 
