@@ -16,6 +16,7 @@ from django.utils.crypto import constant_time_compare
 
 from instruments.joined import Joined
 from instruments.models import ApiKey, Deployment, Instrument, Membership, Organisation, Role, Site, User
+from instruments.sessions import SessionStore
 from instruments.sites import zone_of
 from instruments.tenancy import active_organisation_id, all_organisations
 
@@ -66,6 +67,12 @@ def signed_in_member(request: HttpRequest, slug: str) -> Membership | None:
         return None
     request.user = membership.user
     return membership
+
+
+def signed_in_still(request: HttpRequest, slug: str) -> bool:
+    """Whether who asked would be let in now, for an answer that lasts: session, person and membership read anew."""
+    request.session = SessionStore(request.session.session_key)
+    return signed_in_member(request, slug) is not None
 
 
 def membership_for(user: Any, slug: str) -> Membership | None:

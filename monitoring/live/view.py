@@ -1,10 +1,14 @@
 """The address that streams an instrument's live levels to a page; it never asks MyCirrus anything itself."""
 
+from functools import partial
+
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from instruments.access import instrument_for, organisation_for
+from instruments.access import instrument_for, organisation_for, signed_in_still
+from instruments.models import Instrument
+from instruments.tenancy import organisation_scope
 from monitoring.live.audience import Full, audience
 from monitoring.live.refusal import live_refusal
 from monitoring.live.stream import Stream
@@ -29,10 +33,20 @@ def live_stream(request: HttpRequest, slug: str, serial: str) -> HttpResponseBas
         viewer = audience().join(Watched(organisation.pk, instrument.serial), groups)
     except Full:
         return HttpResponse(status=503, headers={"Retry-After": _BUSY_SECONDS, "Cache-Control": "no-store"})
-    stream = Stream(audience(), viewer, request.META.get("gunicorn.socket"))
+    admitted = partial(_admitted, request, viewer.watched)
+    stream = Stream(audience(), viewer, admitted, request.META.get("gunicorn.socket"))
     # X-Accel-Buffering: nginx would otherwise keep the events until it has a page of them.
     return StreamingHttpResponse(
         stream,
         content_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+def _admitted(request: HttpRequest, watched: Watched) -> bool:
+    """Whether the view would still let this viewer in. Three statements; opens the scope itself."""
+    if not signed_in_still(request, organisation_for(request).slug):
+        return False
+    with organisation_scope(watched.organisation_id):
+        instrument = Instrument.objects.select_related("api_key").filter(serial=watched.serial).first()
+        return instrument is not None and not live_refusal(instrument, timezone.now())

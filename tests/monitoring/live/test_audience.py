@@ -11,6 +11,7 @@ import orjson
 import pytest
 import redis
 from django.conf import settings
+from django.db import OperationalError
 
 from cirrusweb import embedded_redis
 from monitoring.live import audience as module
@@ -85,27 +86,46 @@ def test_the_listener_ends_after_the_last_and_begins_again(
 
 
 def test_a_stream_that_never_began_lets_its_viewer_leave(audience: Audience) -> None:
-    stream = Stream(audience, audience.join(ONE, ["levels"]))
+    stream = Stream(audience, audience.join(ONE, ["levels"]), lambda: True)
     assert len(audience) == 1
     stream.close()
     assert len(audience) == 0
 
 
 def test_a_stream_ends_by_itself_and_when_the_server_stops(audience: Audience) -> None:
-    stream = Stream(audience, audience.join(ONE, ["levels"]), life=0.2)
+    stream = Stream(audience, audience.join(ONE, ["levels"]), lambda: True, life=0.2)
     assert next(stream).startswith(b"retry:")
     began = time.monotonic()
     assert b"".join(stream).startswith(b"data: {")
     assert time.monotonic() - began < 60
     audience.serve_with(threads=8, stopping=lambda: True)
-    stopped = Stream(audience, audience.join(ONE, ["levels"]))
+    stopped = Stream(audience, audience.join(ONE, ["levels"]), lambda: True)
     assert len(list(stopped)) == 1
+
+
+def test_a_stream_goes_on_while_the_database_is_away(
+    audience: Audience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitoring.live.stream.ADMISSION_SECONDS", 0.0)
+    answers: list[bool | Exception] = [True, OperationalError("away"), False]
+
+    def admitted() -> bool:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    stream = Stream(audience, audience.join(ONE, ["levels"]), admitted)
+    assert next(stream).startswith(b"retry:")
+    assert next(stream).startswith(b"data:")
+    assert list(stream) == []
+    assert answers == []
 
 
 def test_a_quiet_stream_beats(audience: Audience, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitoring.live.stream.HEARTBEAT_SECONDS", 0.1)
     monkeypatch.setattr("monitoring.live.stream._LOOK_SECONDS", 0.1)
-    stream = Stream(audience, audience.join(ONE, ["levels"]))
+    stream = Stream(audience, audience.join(ONE, ["levels"]), lambda: True)
     assert b":\n\n" in [next(stream) for _ in range(4)]
 
 

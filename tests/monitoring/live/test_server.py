@@ -19,7 +19,7 @@ import requests
 from django.conf import settings
 
 from cirrusweb import embedded_redis
-from monitoring.live.stream import WRITE_SECONDS
+from monitoring.live.stream import ADMISSION_SECONDS, WRITE_SECONDS
 from tests.monitoring.live.conftest import until
 from tests.simulated import SimulatedMyCirrus
 
@@ -56,7 +56,16 @@ for slug, email in (("harbour", "bob@example.com"), ("quarry", "charlie@example.
                 Instrument.objects.create(
                     organisation=organisation, serial=serial, type=kind, api_key=key, first_seen_at=now, seen_at=now
                 )
+            leaver, cookies["dora"] = session("dora@example.com")
+            Membership.objects.create(organisation=organisation, user=leaver, role="viewer")
 print(json.dumps(cookies))
+"""
+REMOVE = """
+from instruments.models import Membership, Organisation
+from instruments.tenancy import organisation_scope
+
+with organisation_scope(Organisation.objects.get(slug="harbour").pk):
+    Membership.objects.get(user__email="dora@example.com").delete()
 """
 
 
@@ -166,11 +175,13 @@ class Installation:
 class Browser:
     """One page that watches, in a thread; `heard` is (when, event)."""
 
-    def __init__(self, installation: Installation, serial: str, values: str = "levels") -> None:
+    def __init__(
+        self, installation: Installation, serial: str, values: str = "levels", who: str = "bob"
+    ) -> None:
         self._socket = socket.create_connection(("127.0.0.1", installation.port), timeout=90)
         self._lines = self._socket.makefile("rb")
         head = f"GET /o/harbour/i/{serial}/live/?values={values} HTTP/1.1\r\nHost: localhost\r\n"
-        self._socket.sendall(f"{head}Cookie: sessionid={installation.cookies['bob']}\r\n\r\n".encode())
+        self._socket.sendall(f"{head}Cookie: sessionid={installation.cookies[who]}\r\n\r\n".encode())
         self.status = int(self._lines.readline().split()[1])
         self.headers = {}
         while line := self._lines.readline().decode().strip():
@@ -237,8 +248,8 @@ def serials(installation: Installation) -> list[str]:
 def browse(installation: Installation) -> Iterator[Callable[..., Browser]]:
     opened: list[Browser] = []
 
-    def start(serial: str, values: str = "levels") -> Browser:
-        opened.append(Browser(installation, serial, values))
+    def start(serial: str, values: str = "levels", who: str = "bob") -> Browser:
+        opened.append(Browser(installation, serial, values, who))
         return opened[-1]
 
     yield start
@@ -348,6 +359,18 @@ def test_offline_is_said_and_so_is_its_end(
         installation.mycirrus.forget_requests()
         assert browse(serials[0]).state("offline")
         assert installation.mycirrus.requests()["total"] == 0
+
+
+def test_who_is_removed_hears_nothing_more(
+    installation: Installation, serials: list[str], browse: Browse
+) -> None:
+    with installation.hub():
+        stays, leaves = browse(serials[0]), browse(serials[0], who="dora")
+        leaves.levels()
+        installation.manage("shell", "-v", "0", "--no-imports", "-c", REMOVE)
+        assert leaves.ended.wait(ADMISSION_SECONDS + 3)
+        stays.levels(fresh=True)
+    assert browse(serials[0], who="dora").status == 404
 
 
 def test_a_stopping_server_ends_its_streams(
