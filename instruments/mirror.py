@@ -31,7 +31,8 @@ class Mirrored:
 
     created: list[Instrument] = field(default_factory=list)
     changed: list[Instrument] = field(default_factory=list)
-    returned: list[Instrument] = field(default_factory=list)
+    # Since when they were gone.
+    returned: dict[Instrument, datetime] = field(default_factory=dict)
     gone: list[Instrument] = field(default_factory=list)
 
 
@@ -96,7 +97,7 @@ def instruments_mirror(*, api_key: ApiKey, rows: Iterable[mycirrus.Instrument], 
             )
             continue
         if instrument.gone_at is not None:
-            result.returned.append(instrument)
+            result.returned[instrument] = instrument.gone_at
         if instrument_store(instrument=instrument, row=row):
             result.changed.append(instrument)
         keeper = instrument.api_key

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 
 from instruments.models import Instrument
 from monitoring.alerts.connections import subject_told
+from monitoring.alerts.facts import LEFT_AFTER
 from monitoring.alerts.judges.verdict import State
 from monitoring.models import AlertKind, GasSample, ParticulateSample, PeakParticleVelocity, VibrationDose
 from monitoring.sync.beat import Stretch, away
@@ -64,7 +66,7 @@ def silent_webhooks(*, now: datetime) -> list[Silent]:
     deaf = away(now=now) if quiet else []
     found: dict[str, Silent] = {}
     for start in range(0, len(quiet), _TOGETHER):
-        for instrument, stored_until, period in _newest(quiet[start : start + _TOGETHER]):
+        for instrument, stored_until, period in _newest(quiet[start : start + _TOGETHER], now):
             since, delivered_at = heard[instrument.serial]
             if is_silent(stored_until=stored_until, period=period, heard_at=since, deaf=deaf):
                 told = Silent(instrument.serial, instrument.name, delivered_at, stored_until)
@@ -88,9 +90,11 @@ def silence_judge(*, now: datetime) -> None:
     )
 
 
-def _newest(serials: list[str]) -> Iterable[tuple[Instrument, datetime, timedelta]]:
+def _newest(serials: list[str], now: datetime) -> Iterable[tuple[Instrument, datetime, timedelta]]:
     """The end and the length of the newest stored measurement of these instruments, once for each series."""
-    instruments = Instrument.objects.present().filter(serial__in=serials)
+    # Nobody speaks again because a list of MyCirrus is short.
+    listed = Q(gone_at=None) | Q(gone_at__gt=now - LEFT_AFTER)
+    instruments: Any = Instrument.objects.filter(listed, serial__in=serials)
     noise = instruments.filter(status__level_at__isnull=False).select_related("status")
     for instrument in noise:
         period = timedelta(seconds=instrument.status.level_seconds or 0)

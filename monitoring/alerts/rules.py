@@ -137,15 +137,18 @@ def rule_save(*, draft: Draft, rule: AlertRule | None, actor: User | None, now: 
     return rule
 
 
-def subjects_look(*, version: AlertRuleVersion, now: datetime) -> None:
-    """Have every instrument that the rule is about judged soon, and let go of what it is no longer about."""
+def subjects_look(*, version: AlertRuleVersion, now: datetime, among: list[Instrument] | None = None) -> None:
+    """Have every instrument that the rule is about judged soon, and let go of what it is no longer about.
+
+    ``among``: only these of them.
+    """
     from monitoring.alerts.facts import sites_of
 
     rule = version.rule
     if not KINDS[rule.kind].of_instruments or rule.kind in (AlertKind.LEVEL, AlertKind.SIC_FAILED):
         # Levels and checks are judged as they come; the rest of these every half minute.
         return
-    instruments = list(Instrument.objects.present())
+    instruments = list(Instrument.objects.present()) if among is None else among
     sites = sites_of(instruments, now) if version.sites else {}
     watched = [each for each in instruments if covers(version, each, sites.get(each.pk))]
     AlertWatch.objects.bulk_create(
@@ -161,7 +164,8 @@ def subjects_look(*, version: AlertRuleVersion, now: datetime) -> None:
         ignore_conflicts=True,
         batch_size=500,
     )
-    AlertWatch.objects.filter(rule=rule).update(due_at=now)
+    watches = AlertWatch.objects.filter(rule=rule)
+    (watches if among is None else watches.filter(instrument__in=among)).update(due_at=now)
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from django.utils import timezone
 from instruments.mirror import instrument_store, instruments_mirror
 from instruments.models import Instrument
 from instruments.mycirrus import Client, MissingScope
+from monitoring.alerts.facts import fleet_look
 from monitoring.models import InstrumentStatus, Lane, Resource, SyncTarget
 from monitoring.sync import ingest
 from monitoring.sync.claims import hint, targets_ensure
@@ -63,6 +64,7 @@ def _instruments(client: Client, target: SyncTarget, now: datetime, answer: Answ
         for instrument in mirrored.created:
             ingest.present_of(instrument, now)
         targets_ensure(instruments=listed, now=now)
+        fleet_look(gone=mirrored.gone, returned=mirrored.returned, now=now)
         touched = [*mirrored.created, *mirrored.changed, *mirrored.returned, *mirrored.gone]
         InstrumentStatus.objects.filter(instrument__in=touched).update(changed_at=timezone.now())
         return bool(touched)

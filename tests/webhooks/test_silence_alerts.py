@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
-from instruments.models import Membership
+from instruments.models import Instrument, Membership
 from instruments.tenancy import organisation_scope
 from monitoring.alerts.rules import rule_pause
 from monitoring.models import (
@@ -63,6 +63,14 @@ def test_it_opens_once_and_ends_when_they_speak(people: People, fleet: None) -> 
     assert judge(people, NOW + 2 * HOUR) == ["opened", "closed"]
     with organisation_scope(people.organisation.pk):
         assert AlertDelivery.objects.count() == 2
+
+
+def test_a_short_list_ends_nothing(people: People, fleet: None) -> None:
+    assert judge(people, NOW) == ["opened"]
+    with organisation_scope(people.organisation.pk):
+        Instrument.objects.update(gone_at=NOW)
+    assert judge(people, NOW + 23 * HOUR) == ["opened"]
+    assert judge(people, NOW + 24 * HOUR) == ["opened", "closed"]
 
 
 def test_a_fleet_that_is_heard_opens_nothing(people: People, fleet: None) -> None:
