@@ -1,4 +1,4 @@
-"""Read by gunicorn in the folder where it starts: what its log may hold, and what live streams need to know."""
+"""Read by gunicorn in the folder where it starts: what its log may hold, and what requests that last need to know."""
 
 from typing import Any
 
@@ -20,7 +20,9 @@ class logger_class(Logger):
 
 def post_worker_init(worker: Any) -> None:
     """In each worker, once the application is loaded."""
+    from monitoring import threads
     from monitoring.live.audience import audience
 
+    threads.share_out(worker.cfg.threads)
     # Streams last for minutes: without this a stopping worker would wait for each of them.
-    audience().serve_with(threads=worker.cfg.threads, stopping=lambda: not worker.alive)
+    audience().stopping = lambda: not worker.alive

@@ -85,8 +85,9 @@ class Plan:
                 "--workers",
                 "1",
                 "--threads",
-                # Each viewer of live levels holds one; gunicorn starts them only when they are needed.
-                "128",
+                # Each viewer of live levels holds one; gunicorn starts them only when they are needed. Three quarters
+                # are for viewers (monitoring/threads.py), a hundred of which may be of one organisation.
+                "160",
             ),
             *("--bind", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"),
             *("--timeout", "60", "--graceful-timeout", "4", "--keep-alive", "5"),

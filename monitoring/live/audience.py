@@ -18,21 +18,16 @@ from redis.retry import Retry
 
 from monitoring.live import watch
 from monitoring.live.watch import Watched
+from monitoring.threads import VIEWERS, Places
 
 logger = structlog.get_logger(__name__)
 
 UNAVAILABLE = orjson.dumps({"type": "state", "state": "unavailable"})
 CONNECTING = orjson.dumps({"type": "state", "state": "connecting"})
-# Without a server that says how many threads it has.
-_CAPACITY = 100
 _QUEUE = 32
 _RETRY_SECONDS = 2.0
 # How long the listener outlives the last viewer: a page that is reloaded finds it still there.
 _LINGER_SECONDS = 20.0
-
-
-class Full(Exception):
-    """This process streams to as many viewers as it may: the other threads are for pages."""
 
 
 class Viewer:
@@ -61,8 +56,9 @@ class Viewer:
 class Audience:
     """Who in this process watches what."""
 
-    def __init__(self, redis_url: str, *, capacity: int = _CAPACITY) -> None:
-        self.capacity = capacity
+    def __init__(self, redis_url: str, places: Places) -> None:
+        self._places = places
+        # Told by the web server: streams end then.
         self.stopping: Callable[[], bool] = lambda: False
         self._channels = watch.Channels(redis_url)
         # A page waits for `join`, and viewers for news of Redis: neither waits for retries.
@@ -85,17 +81,11 @@ class Audience:
     def __len__(self) -> int:
         return sum(map(len, self._viewers.values()))
 
-    def serve_with(self, *, threads: int, stopping: Callable[[], bool]) -> None:
-        """Told by the web server: leave threads for pages, and end streams when ``stopping``."""
-        self.capacity = max(1, threads - max(2, threads // 8))
-        self.stopping = stopping
-
     def join(self, watched: Watched, groups: Iterable[str]) -> Viewer:
         """A queue that begins with what is known already. Raises Full."""
         viewer = Viewer(watched, groups)
+        self._places.take(watched.organisation_id)
         with self._lock:
-            if len(self) >= self.capacity:
-                raise Full
             self._viewers.setdefault(watched, set()).add(viewer)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="live-audience", daemon=True)
@@ -118,10 +108,13 @@ class Audience:
         """Twice is as good as once. The hub's lease on what it watched runs out by itself."""
         with self._lock:
             viewers = self._viewers.get(viewer.watched, set())
-            viewers.discard(viewer)
+            if viewer not in viewers:
+                return
+            viewers.remove(viewer)
             if not viewers:
-                self._viewers.pop(viewer.watched, None)
+                del self._viewers[viewer.watched]
             self._left_at = time.monotonic()
+        self._places.give_back(viewer.watched.organisation_id)
 
     def _everybody(self) -> list[Viewer]:
         with self._lock:
@@ -192,4 +185,4 @@ class Audience:
 @cache
 def audience() -> Audience:
     """This process's own."""
-    return Audience(settings.REDIS_URL)
+    return Audience(settings.REDIS_URL, VIEWERS)

@@ -9,10 +9,11 @@ from django.views.decorators.http import require_GET
 from instruments.access import instrument_for, organisation_for, signed_in_still
 from instruments.models import Instrument
 from instruments.tenancy import organisation_scope
-from monitoring.live.audience import Full, audience
+from monitoring.live.audience import audience
 from monitoring.live.refusal import live_refusal
 from monitoring.live.stream import Stream
 from monitoring.live.watch import GROUPS, Watched
+from monitoring.threads import Full
 
 _BUSY_SECONDS = "15"
 

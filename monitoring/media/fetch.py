@@ -3,7 +3,6 @@
 Called by web requests: everything here has an end in time and size. Never call it inside a transaction.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -26,14 +25,13 @@ from monitoring.media import refusal
 from monitoring.media.cache import LockTimeout, MediaCache, TooLarge
 from monitoring.media.formats import BEGINNING, FORMATS, Format, sound_format
 from monitoring.models import AudioRecording, Event
+from monitoring.threads import FETCHES, Full
 
 log = structlog.get_logger(__name__)
 
 MEGABYTE = 1024 * 1024
 # A recording of an hour; more of one thing would throw out everybody else's.
 MOST_MB = 256
-# Of the threads of a web process: the rest goes on serving pages while MyCirrus is slow.
-_AT_ONCE = threading.BoundedSemaphore(8)
 
 EVENTS, AUDIO = "data.events:read", "data.audio:read"
 
@@ -170,7 +168,7 @@ def _opened(
     place = kept.place(instrument.organisation_id, instrument.serial, *what)
     try:
         return kept.open(place) or _opened_alone(kept, place, _usable(instrument, scopes), scopes, pieces)
-    except LockTimeout:
+    except (Full, LockTimeout):
         raise refusal.busy() from None
     except TooLarge:
         raise refusal.too_large(min(MOST_MB, settings.MEDIA_CACHE_MB)) from None
@@ -186,17 +184,13 @@ def _opened_alone(
     scopes: list[str],
     pieces: Callable[[Client], Iterable[bytes]],
 ) -> IO[bytes]:
-    if not _AT_ONCE.acquire(blocking=False):
-        raise refusal.busy()
-    try:
-        with kept.alone(place, until=time.monotonic() + settings.MEDIA_FETCH_SECONDS):
-            # Whoever held it before us may have brought it.
+    until = time.monotonic() + settings.MEDIA_FETCH_SECONDS
+    with FETCHES.held(api_key.organisation_id), kept.alone(place, until=until):
+        # Whoever held it before us may have brought it.
+        handle = kept.open(place)
+        if handle is None:
+            _fetch(kept, place, api_key, scopes, pieces)
             handle = kept.open(place)
-            if handle is None:
-                _fetch(kept, place, api_key, scopes, pieces)
-                handle = kept.open(place)
-    finally:
-        _AT_ONCE.release()
     if handle is None:
         # So little room that others' sounds took its place at once.
         raise refusal.disk_full()

@@ -15,6 +15,7 @@ from monitoring.live import view
 from monitoring.live.audience import Audience
 from monitoring.live.hub import Target
 from monitoring.live.watch import Watched
+from monitoring.threads import Places
 from tests.conftest import People, make_instrument, make_key
 from tests.e2e.conftest import PHONE, Visit
 from tests.monitoring.live.conftest import WorkingHub
@@ -32,10 +33,10 @@ def mycirrus() -> Iterator[SimulatedMyCirrus]:
 @pytest.fixture
 def audience(monkeypatch: pytest.MonkeyPatch) -> Iterator[Audience]:
     """The server is in this process: its streams end with the test."""
-    made = Audience(settings.REDIS_URL)
+    made = Audience(settings.REDIS_URL, Places(100))
     monkeypatch.setattr(view, "audience", lambda: made)
     yield made
-    made.serve_with(threads=100, stopping=lambda: True)
+    made.stopping = lambda: True
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ def test_what_stands_in_the_way_is_said(
 
     page.get_by_role("button", name="Stop").click()
     visit.expected = ("/live/",)
-    audience.capacity = 0
+    audience._places.most = 0
     start.click()
     expect(page.get_by_text("Too many people watch live levels")).to_be_visible()
     page.get_by_role("button", name="Stop").click()

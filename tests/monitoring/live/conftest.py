@@ -18,6 +18,7 @@ from monitoring.live.audience import Audience, Viewer
 from monitoring.live.audience import audience as process_audience
 from monitoring.live.hub import Find, Hub, Target
 from monitoring.live.watch import Watched
+from monitoring.threads import Places
 from tests.simulated import SimulatedMyCirrus
 
 QUICK = Pace(first_retry=0.05, longest_retry=0.2, offline_retry=0.2, refused_retry=0.5)
@@ -150,7 +151,7 @@ def start_hub(store: redis.Redis, find: Find, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def audience(store: redis.Redis) -> Iterator[Audience]:
-    made = Audience(settings.REDIS_URL)
+    made = Audience(settings.REDIS_URL, Places(100))
     yield made
     for viewer in made._everybody():
         made.leave(viewer)

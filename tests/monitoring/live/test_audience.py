@@ -16,9 +16,10 @@ from django.db import OperationalError
 from cirrusweb import embedded_redis
 from monitoring.live import audience as module
 from monitoring.live import watch
-from monitoring.live.audience import Audience, Full
+from monitoring.live.audience import Audience
 from monitoring.live.stream import Stream
 from monitoring.live.watch import Channels, Watched
+from monitoring.threads import Full, Places
 from tests.monitoring.live.conftest import Watcher, until
 
 ONE = Watched(5, "QT000005")
@@ -49,14 +50,16 @@ def test_a_slow_viewer_loses_its_oldest_and_holds_nobody_up(audience: Audience, 
 
 
 def test_a_full_house(audience: Audience) -> None:
-    audience.serve_with(threads=8, stopping=lambda: False)
-    assert audience.capacity == 6
-    watchers = [Watcher(audience, ONE) for _ in range(6)]
+    audience._places.most = 6
+    watchers = [Watcher(audience, ONE) for _ in range(5)]
     with pytest.raises(Full):
         audience.join(ONE, ["levels"])
     watchers[0].leave()
     watchers[0].leave()
     Watcher(audience, ONE)
+    with pytest.raises(Full):
+        audience.join(ONE, ["levels"])
+    Watcher(audience, Watched(6, ONE.serial))
 
 
 def test_the_watch_is_a_lease_that_is_kept(
@@ -98,7 +101,7 @@ def test_a_stream_ends_by_itself_and_when_the_server_stops(audience: Audience) -
     began = time.monotonic()
     assert b"".join(stream).startswith(b"data: {")
     assert time.monotonic() - began < 60
-    audience.serve_with(threads=8, stopping=lambda: True)
+    audience.stopping = lambda: True
     stopped = Stream(audience, audience.join(ONE, ["levels"]), lambda: True)
     assert len(list(stopped)) == 1
 
@@ -181,7 +184,7 @@ def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
 def test_redis_away_is_said_and_its_return_too(own_redis: OwnRedis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_RETRY_SECONDS", 0.1)
     monkeypatch.setattr(watch, "RENEW_SECONDS", 0.3)
-    audience = Audience(own_redis.url)
+    audience = Audience(own_redis.url, Places(100))
     early = Watcher(audience, ONE)
     early.state("unavailable", 3)
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from tests.monitoring.live.conftest import until
 from tests.simulated import SimulatedMyCirrus
 
 ROOT: Path = settings.BASE_DIR
-THREADS, GRACE = 8, 30
+THREADS, GRACE, SOUNDS = 8, 30, 8
 PREPARE = """
 import json
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.db import SessionStore
 from instruments.models import ApiKey, Instrument, Membership, Organisation, User
 from instruments.tenancy import organisation_scope
+from monitoring.models import Event
 
 def session(email):
     user = User.objects.create_user(email, "a password")
@@ -48,14 +50,21 @@ for slug, email in (("harbour", "bob@example.com"), ("quarry", "charlie@example.
     user, cookies[email.partition("@")[0]] = session(email)
     with organisation_scope(organisation.pk):
         Membership.objects.create(organisation=organisation, user=user, role="viewer")
-        if slug == "harbour":
-            key = ApiKey(organisation=organisation, label="Main", state="good", base_url=BASE_URL)
-            key.secret_set(SECRET)
-            key.save()
+        key = ApiKey(organisation=organisation, label="Main", state="good", base_url=BASE_URL)
+        key.secret_set(SECRET)
+        key.save()
+        if slug == "quarry":
+            Instrument.objects.create(
+                organisation=organisation, serial="QUARRY", type="Noise", api_key=key, first_seen_at=now, seen_at=now
+            )
+        else:
             for serial, kind in SERIALS:
-                Instrument.objects.create(
+                instrument = Instrument.objects.create(
                     organisation=organisation, serial=serial, type=kind, api_key=key, first_seen_at=now, seen_at=now
                 )
+            for number in range(1, SOUNDS + 1):
+                sound = f"sound {number}"
+                Event.objects.create(pk=number, instrument=instrument, start_at=now, name=sound, audio_id=sound)
             leaver, cookies["dora"] = session("dora@example.com")
             Membership.objects.create(organisation=organisation, user=leaver, role="viewer")
 print(json.dumps(cookies))
@@ -110,9 +119,8 @@ class Installation:
 
     def prepare(self, serials: list[tuple[str, str]]) -> None:
         self.manage("migrate", "--no-input", "-v", "0")
-        given = (
-            f"BASE_URL, SECRET, SERIALS = {self.mycirrus.base_url!r}, {self.mycirrus.key!r}, {serials!r}\n"
-        )
+        values = (self.mycirrus.base_url, self.mycirrus.key, serials, SOUNDS)
+        given = f"BASE_URL, SECRET, SERIALS, SOUNDS = {values!r}\n"
         printed = self.manage("shell", "--no-imports", "-v", "0", "-c", given + PREPARE)
         self.cookies = json.loads(printed.splitlines()[-1])
 
@@ -164,6 +172,9 @@ class Installation:
             **options,
         )
 
+    def sound(self, number: int) -> requests.Response:
+        return self.get(f"/o/harbour/events/{number}/audio/", headers={"Accept": "application/json"})
+
     def sockets(self, number: int) -> None:
         """So many are open, once the pages of an earlier test are not watched any more."""
         self.mycirrus.until(lambda: self.mycirrus.live_sockets() == number)
@@ -180,7 +191,8 @@ class Browser:
     ) -> None:
         self._socket = socket.create_connection(("127.0.0.1", installation.port), timeout=90)
         self._lines = self._socket.makefile("rb")
-        head = f"GET /o/harbour/i/{serial}/live/?values={values} HTTP/1.1\r\nHost: localhost\r\n"
+        slug = "quarry" if who == "charlie" else "harbour"
+        head = f"GET /o/{slug}/i/{serial}/live/?values={values} HTTP/1.1\r\nHost: localhost\r\n"
         self._socket.sendall(f"{head}Cookie: sessionid={installation.cookies[who]}\r\n\r\n".encode())
         self.status = int(self._lines.readline().split()[1])
         self.headers = {}
@@ -306,7 +318,19 @@ def test_a_full_house_keeps_threads_for_pages(
     refused = browse(serials[0])
     assert refused.status == 503
     assert int(refused.headers["Retry-After"]) > 0
-    assert installation.get("/o/harbour/").status_code == 200
+    # Another organisation still finds a place.
+    assert browse("QUARRY", who="charlie").status == 200
+    installation.mycirrus.moods(hang=True, path="/v1/data/events/audio")
+    with ThreadPoolExecutor(SOUNDS) as pool:
+        sounds = [pool.submit(installation.sound, number) for number in range(1, SOUNDS + 1)]
+        # One waits for MyCirrus, and so does nobody else.
+        until(lambda: sum(sound.done() for sound in sounds) == SOUNDS - 1)
+        told = [sound.result() for sound in sounds if sound.done()]
+        assert {(answer.status_code, answer.json()["code"]) for answer in told} == {(503, "busy")}
+        assert all(int(answer.headers["Retry-After"]) > 0 for answer in told)
+        assert installation.get("/o/harbour/").status_code == 200
+        assert installation.get("/readyz", "").ok
+        assert sum(sound.done() for sound in sounds) == SOUNDS - 1
 
 
 def test_a_page_that_stops_reading_holds_nobody_up(
