@@ -27,6 +27,7 @@ LOOKS = {
     State.OFFLINE: Look(gettext_lazy("Offline"), "signal-slash", "bad", True),
     State.NOT_MEASURING: Look(gettext_lazy("Not measuring"), "pause-circle", "warn", True),
     State.STALE: Look(gettext_lazy("No news"), "clock", "warn", True),
+    State.EMPTY: Look(gettext_lazy("No values"), "no-symbol", "warn", True),
     State.UNKNOWN: Look(gettext_lazy("Unknown"), "question-mark-circle", "muted"),
     State.CHECKING: Look(gettext_lazy("Checking"), "arrow-path", "live"),
     State.MEASURING: Look(gettext_lazy("Measuring"), "play-circle", "live"),
@@ -94,6 +95,12 @@ def condition_of(state: State, instrument: Instrument, present: InstrumentStatus
                 present.observed_at,
                 _("The instrument may be well: see how fetching stands below, and the keys."),
             )
+        case State.EMPTY:
+            return Condition(
+                _("It sends measurements without values. That began"),
+                present.empty_since_at,
+                _("Look at its microphone or sensor, and the cable. What is missing does not come later."),
+            )
         case State.UNKNOWN:
             return Condition(
                 _("MyCirrus does not say how it stands"), None, _("It is asked again each minute.")
@@ -106,7 +113,7 @@ def condition_of(state: State, instrument: Instrument, present: InstrumentStatus
 
 
 def level_end(present: InstrumentStatus) -> datetime | None:
-    """When the newest stored measurement ended."""
-    if present.level_at is None:
-        return None
+    """When the newest level ended: a measurement without any value brings none."""
+    if present.empty_since_at is not None or present.level_at is None:
+        return present.empty_since_at
     return present.level_at + timedelta(seconds=present.level_seconds or 0)

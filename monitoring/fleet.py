@@ -135,7 +135,7 @@ _SHOWN = (
         for name in (
             *("online", "measuring", "calibration_in_progress", "sic_in_progress"),
             *("observed_at", "online_since_at"),
-            *("level_at", "level_seconds", "LAeq", "LAFMax", "LCPeak"),
+            *("level_at", "level_seconds", "LAeq", "LAFMax", "LCPeak", "empty_since_at"),
             *("day_quantity", "day_values", "day_at"),
             *("latest", "latest_at", "latest_seconds"),
             *("calibrated_at", "calibration_status", "calibration_offset"),

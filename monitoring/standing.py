@@ -51,12 +51,13 @@ _STANDING = f"""
         WHEN s.online IS FALSE THEN {State.OFFLINE.severity}
         WHEN s.calibration_in_progress IS TRUE OR s.sic_in_progress IS TRUE THEN {State.CHECKING.severity}
         WHEN s.measuring IS NULL THEN {State.UNKNOWN.severity}
+        WHEN s.measuring IS TRUE AND s.empty_since_at IS NOT NULL THEN {State.EMPTY.severity}
         WHEN s.measuring IS TRUE THEN {State.MEASURING.severity}
         ELSE {State.NOT_MEASURING.severity} END
     FROM {_INSTRUMENT} i LEFT JOIN {_STATUS} s ON s.instrument_id = i.id
     WHERE i.id = """  # noqa: S608 - every name is ours
 
-_FACTS = ("sic_passed", "online", "measuring", "calibration_in_progress", "sic_in_progress")
+_FACTS = ("sic_passed", "online", "measuring", "calibration_in_progress", "sic_in_progress", "empty_since_at")
 _SHOWN = (
     "serial",
     "name",

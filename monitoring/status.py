@@ -15,6 +15,7 @@ class State(StrEnum):
     OFFLINE = "offline"
     NOT_MEASURING = "not-measuring"
     STALE = "stale"
+    EMPTY = "empty"
     UNKNOWN = "unknown"
     CHECKING = "checking"
     MEASURING = "measuring"
@@ -35,6 +36,8 @@ class Facts:
     calibration_in_progress: bool | None = None
     sic_in_progress: bool | None = None
     sic_passed: bool | None = None
+    # What arrives holds no value.
+    empty: bool = False
     observed_at: datetime | None = None
     gone: bool = False
 
@@ -61,4 +64,6 @@ def state_of(facts: Facts, now: datetime, poll_every: timedelta) -> State:
         return State.CHECKING
     if facts.measuring is None:
         return State.UNKNOWN
-    return State.MEASURING if facts.measuring else State.NOT_MEASURING
+    if not facts.measuring:
+        return State.NOT_MEASURING
+    return State.EMPTY if facts.empty else State.MEASURING

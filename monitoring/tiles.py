@@ -28,7 +28,7 @@ class Reading:
 
 
 # A failed SIC is the one word for a monitor; these are told beside it, for they say that what is shown is old.
-HIDDEN = (State.OFFLINE, State.NOT_MEASURING, State.STALE, State.UNKNOWN)
+HIDDEN = (State.OFFLINE, State.NOT_MEASURING, State.STALE, State.EMPTY, State.UNKNOWN)
 
 # What is shown of instruments that measure no noise: the name in `InstrumentStatus.latest`, unit, decimals.
 READINGS: dict[str, tuple[tuple[str, str, int], ...]] = {
@@ -72,7 +72,7 @@ class Tile:
 
     @property
     def level_end_at(self) -> datetime | None:
-        """When the newest measurement ended."""
+        """When the newest level ended."""
         return level_end(self.present) if self.present else None
 
     @property
@@ -93,7 +93,7 @@ class Tile:
 
     @property
     def reading_end_at(self) -> datetime | None:
-        """When the newest sample ended."""
+        """When the newest sample with a value ended."""
         return _reading_end(self.present) if self.present else None
 
     @property
@@ -113,6 +113,7 @@ def facts_of(instrument: Instrument, present: InstrumentStatus | None) -> Facts:
         calibration_in_progress=present.calibration_in_progress,
         sic_in_progress=present.sic_in_progress,
         sic_passed=present.sic_passed,
+        empty=present.empty_since_at is not None,
         observed_at=present.observed_at,
         gone=gone,
     )
@@ -151,6 +152,6 @@ def _current_until(instrument: Instrument, present: InstrumentStatus) -> datetim
 
 
 def _reading_end(present: InstrumentStatus) -> datetime | None:
-    if present.latest_at is None:
-        return None
+    if present.empty_since_at is not None or present.latest_at is None:
+        return present.empty_since_at
     return present.latest_at + timedelta(seconds=present.latest_seconds or 0)

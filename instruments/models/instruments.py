@@ -69,7 +69,7 @@ class Instrument(OrgOwned):
     gone_at = models.DateTimeField(null=True, blank=True)
     # How it stands, the worst first, while MyCirrus is heard. The database keeps it, so that a fleet is sorted and
     # counted by an index: see monitoring/standing.py. The default says that nothing is known.
-    standing = models.PositiveSmallIntegerField(default=4, editable=False)
+    standing = models.PositiveSmallIntegerField(default=5, editable=False)
 
     objects: ClassVar[InstrumentManager] = InstrumentManager()
 

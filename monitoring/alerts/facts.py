@@ -145,6 +145,8 @@ def _presence(version: AlertRuleVersion, present: InstrumentStatus, now: datetim
         if at is not None
     ]
     data_until, period = max(ends, default=(None, timedelta(0)))
+    # Rows without a value are no data, whatever else goes on.
+    data_until = present.empty_since_at or data_until
     facts = presence_judges.Presence(
         online=present.online,
         measuring=present.measuring,

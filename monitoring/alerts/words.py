@@ -54,7 +54,8 @@ _ADVICE = {
     ),
     AlertKind.NOT_MEASURING: gettext_lazy("Start the measurement at MyCirrus or on the instrument."),
     AlertKind.NO_DATA: gettext_lazy(
-        "It says that it measures. Look at its time, its memory and its connection."
+        "It says that it measures. Look at its time, its memory and its connection, and where measurements come "
+        "without values at its microphone or sensor."
     ),
     AlertKind.VOLTAGE: gettext_lazy("Look at battery, charger and solar panel."),
     AlertKind.SIGNAL: gettext_lazy("Look at the antenna, or where it stands."),

@@ -27,6 +27,8 @@ class InstrumentStatus(OrgOwned):
     LAeq = models.FloatField(null=True)
     LAFMax = models.FloatField(null=True)
     LCPeak = models.FloatField(null=True)
+    # Since when what it measures comes without any value, as from a dead microphone; None while there is one.
+    empty_since_at = models.DateTimeField(null=True)
     # The quarter hours of the day that ends with the one of day_at, and of what: see monitoring/day_lines.py.
     day_quantity = models.CharField(max_length=16, blank=True)
     day_values = models.CharField(max_length=800, blank=True)

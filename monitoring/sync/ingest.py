@@ -1,10 +1,11 @@
 """Storing what MyCirrus answered: upserts by natural key inside the caller's transaction; it fetches nothing."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from instruments.mirror import fitting
@@ -227,6 +228,10 @@ def noise_store(*, instrument: Instrument, rows: Iterable[NoiseRow], now: dateti
                 if last != present.level_at or name in columns
             },
         }
+        if instrument.measures_noise:
+            told["empty_since_at"] = _empty_since(
+                instrument, NoiseMeasurement, table.starts, columns, present
+            )
     told |= day_told(instrument=instrument, present=present, model=NoiseMeasurement, last=max(written))
     _present_update(present, told)
     levels_judge(instrument=instrument, table="noise", starts=table.starts, changed=len(written), now=now)
@@ -293,6 +298,8 @@ def sample_present_store(
     at: datetime,
     seconds: float | None,
     values: dict[str, float | None] | None,
+    starts: Sequence[datetime],
+    columns: Mapping[str, Sequence[Any]],
     changed: Sequence[datetime],
     now: datetime,
 ) -> None:
@@ -311,9 +318,32 @@ def sample_present_store(
             "latest_at": at,
             "latest_seconds": None if seconds is None else round(seconds),
         }
+        if not instrument.measures_noise:
+            told["empty_since_at"] = _empty_since(instrument, model, starts, columns, present)
     if tells:
         told |= day_told(instrument=instrument, present=present, model=model, last=max(changed))
     _present_update(present, told)
+
+
+def _empty_since(
+    instrument: Instrument,
+    model: type[SeriesRow],
+    starts: Sequence[datetime],
+    columns: Mapping[str, Sequence[Any]],
+    present: InstrumentStatus,
+) -> datetime | None:
+    """Since when its rows hold no value, by an answer with the newest of them; None where the newest has one."""
+    newest = starts.index(max(starts))
+    if any(column[newest] is not None for column in columns.values()):
+        return None
+    # As it is stored: what an answer does not name is not missing. Only a sensor that fails costs this query.
+    names = set(value_columns(model)) - {"duration_s", "extra"}
+    valued = Q(*((f"{name}__isnull", False) for name in names), _connector=Q.OR)
+    found = model.objects.filter(valued, instrument=instrument, start_at__gte=min(starts))
+    valued_at = found.aggregate(at=Max("start_at"))["at"]
+    if valued_at is None:
+        return present.empty_since_at or min(starts)
+    return min((at for at in starts if at > valued_at), default=None)
 
 
 def health_store(*, instrument: Instrument, row: MonitorCurrent, now: datetime) -> bool:

@@ -81,6 +81,8 @@ def samples(
             at=started(newest),
             seconds=seconds_of(newest),
             values=latest(newest) if latest is not None else None,
+            starts=starts,
+            columns=columns,
             changed=written,
             now=now,
         )

@@ -110,6 +110,16 @@ def every_state(organisation: Organisation, *, now: datetime) -> dict[str, Instr
         "stale": monitor(
             organisation, "QT000004", "Mill Bridge", now=now, observed_at=now - timedelta(minutes=40)
         ),
+        "empty": monitor(
+            organisation,
+            "QT000011",
+            "Station Road",
+            now=now,
+            empty_since_at=now - timedelta(hours=5),
+            LAeq=None,
+            LAFMax=None,
+            LCPeak=None,
+        ),
         "checking": monitor(organisation, "QT000006", "School Lane", now=now, calibration_in_progress=True),
         "measuring": monitor(
             organisation, "QT000007", "Harbour Wall", now=now, LAeq=0.0, **_last_day("LAeq", 550, 120, now)

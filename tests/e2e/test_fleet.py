@@ -25,14 +25,14 @@ def test_what_is_wrong_comes_first(crew: People, visit: Visit, now: datetime) ->
     make_key(crew.organisation)
     page = visit.page(crew.bob)
     page.goto(FLEET)
-    assert names(page)[:4] == ["Crane 4 North", "Quarry Gate", "Depot Yard", "Mill Bridge"]
+    assert names(page)[:5] == ["Crane 4 North", "Quarry Gate", "Depot Yard", "Mill Bridge", "Station Road"]
     wrong = page.locator("section", has=page.get_by_role("heading", name="Needs attention"))
-    expect(wrong.locator(".tile")).to_have_count(4)
+    expect(wrong.locator(".tile")).to_have_count(5)
     # The tab says it too, for somebody who looks at another page.
-    expect(page).to_have_title(re.compile(r"^\(4\) Fleet"))
+    expect(page).to_have_title(re.compile(r"^\(5\) Fleet"))
     # A monitor that left the account is not part of the fleet that is watched.
     expect(page.get_by_text("Old Pier")).to_have_count(0)
-    expect(page.locator("#count-all")).to_have_text(re.compile("9"))
+    expect(page.locator("#count-all")).to_have_text(re.compile("10"))
     visit.check(page)
 
 
@@ -90,7 +90,7 @@ def test_further_filters_are_filters_at_once(crew: People, visit: Visit, now: da
     expect(page).to_have_url(re.compile(r"text=0000&.*model=AQ%3A110"))
     expect(page.get_by_label("Model", exact=True)).to_be_focused()
     page.get_by_label("Model", exact=True).select_option("All")
-    expect(page.locator(".tile")).to_have_count(10)
+    expect(page.locator(".tile")).to_have_count(11)
 
 
 def test_the_table_holds_the_same_rows(crew: People, visit: Visit, now: datetime) -> None:
@@ -284,7 +284,7 @@ def test_a_map_leads_from_many_to_one(crew: People, visit: Visit, now: datetime,
     page.go_back()
     many.click()
     # All at one place: to look closer would not help, so the mark leads to its rows.
-    expect(page.locator("tbody tr")).to_have_count(6)
+    expect(page.locator("tbody tr")).to_have_count(7)
     visit.check(page)
 
 

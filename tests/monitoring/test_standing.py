@@ -40,7 +40,10 @@ def _write(chance: random.Random, instrument: Instrument) -> None:
             heard_at = chance.choice((None, NOW - timedelta(seconds=30), NOW - timedelta(hours=1)))
             InstrumentStatus.objects.filter(instrument=instrument).update(observed_at=heard_at)
         case 2:
-            told = {name: chance.choice((None, True, False)) for name in chance.sample(FACTS, 2)}
+            told: dict[str, Any] = {
+                name: chance.choice((None, True, False)) for name in chance.sample(FACTS, 2)
+            }
+            told["empty_since_at"] = chance.choice((None, NOW))
             present, _ = InstrumentStatus.objects.get_or_create(
                 instrument=instrument,
                 defaults={

@@ -23,6 +23,12 @@ SEEN = NOW - timedelta(seconds=30)
     [
         (Facts(online=True, measuring=True, observed_at=SEEN), State.MEASURING),
         (Facts(online=True, measuring=False, observed_at=SEEN), State.NOT_MEASURING),
+        (Facts(online=True, measuring=True, empty=True, observed_at=SEEN), State.EMPTY),
+        (Facts(online=True, measuring=False, empty=True, observed_at=SEEN), State.NOT_MEASURING),
+        (
+            Facts(online=True, measuring=True, empty=True, sic_in_progress=True, observed_at=SEEN),
+            State.CHECKING,
+        ),
         (Facts(online=False, measuring=False, observed_at=SEEN), State.OFFLINE),
         (Facts(online=False, measuring=None, observed_at=SEEN), State.OFFLINE),
         (Facts(online=True, measuring=None, observed_at=SEEN), State.UNKNOWN),
@@ -56,7 +62,9 @@ def test_the_database_ranks_as_the_rule_does(organisation: Organisation) -> None
     seen = (None, SEEN, NOW - limit, NOW - limit - timedelta(microseconds=1))
     unsure = (None, True, False)
     with organisation_scope(organisation.pk):
-        combinations = list(product((True, False), unsure, unsure, unsure, unsure, unsure, seen))
+        combinations = list(
+            product((True, False), unsure, unsure, unsure, unsure, unsure, seen, (None, SEEN))
+        )
         instruments = Instrument.objects.bulk_create(
             [
                 Instrument(
@@ -81,10 +89,18 @@ def test_the_database_ranks_as_the_rule_does(organisation: Organisation) -> None
                     sic_in_progress=checking,
                     sic_passed=passed,
                     observed_at=observed_at,
+                    empty_since_at=empty_since_at,
                 )
-                for instrument, (_, online, measuring, calibrating, checking, passed, observed_at) in zip(
-                    instruments, combinations, strict=True
-                )
+                for instrument, (
+                    _,
+                    online,
+                    measuring,
+                    calibrating,
+                    checking,
+                    passed,
+                    observed_at,
+                    empty_since_at,
+                ) in zip(instruments, combinations, strict=True)
             ]
         )
         # And those that have no status row yet.

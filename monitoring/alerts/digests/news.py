@@ -32,7 +32,7 @@ MOST_NAMED = 10
 COVERAGE_FLOOR_PCT = 75.0
 # On the calibration board these want somebody: the worst, and what falls due soon.
 _CHECKS = [state for state, look in CALIBRATION_LOOKS.items() if look.needs_attention or state == "soon"]
-_AWAY = (State.OFFLINE, State.NOT_MEASURING, State.STALE)
+_AWAY = (State.OFFLINE, State.NOT_MEASURING, State.STALE, State.EMPTY)
 # The rows of other types, and what of them counts as a value.
 _SAMPLES: tuple[tuple[str, type[SeriesRow], tuple[str, ...]], ...] = (
     (Instrument.Kind.AIR_QUALITY, ParticulateSample, ("pm1_ugm3", "pm2p5_ugm3", "pm4p25_ugm3", "pm10_ugm3")),
@@ -146,7 +146,7 @@ def _checks(now: datetime) -> Listed:
 
 
 def _away(now: datetime) -> tuple[Listed, int, int]:
-    """Who is offline, silent or not measuring; how many stand well; how many there are."""
+    """Who is offline, silent, not measuring or without values; how many stand well; how many there are."""
     counts = state_counts(now=now)
     ranks = [state.severity for state in _AWAY]
     total = sum(counts.get(state, 0) for state in _AWAY)

@@ -362,7 +362,7 @@ def test_what_is_wrong_comes_first_and_what_was_fine_in_one_line(
         "in hand: Mary",
         "Calibrations and certificates (1)",
         "Gate 3: Overdue, due 15 Nov 2026",
-        "Offline, silent or not measuring (1)",
+        "Offline, silent, not measuring or without values (1)",
         "Gate 1: Offline.",
         "Measured less than 75 % of the time (1)",
         "Gate 2: 25.0 %",

@@ -63,6 +63,27 @@ def test_offline_is_amber_then_red_then_over_and_each_hears_what_they_asked_for(
     assert not AlertWatch.objects.exclude(due_at=None).exists()
 
 
+def test_measurements_without_values_are_missed_like_measurements(
+    story: Story, instrument: Instrument
+) -> None:
+    story.asks(story.people.bob)
+    story.status(instrument, online=True)
+    story.levels(instrument, 55.0)
+    for minute in range(65):
+        assert story.heard() == [], minute
+        story.levels(instrument, None)
+        story.status(instrument, online=True)
+        if Incident.objects.exists():
+            break
+    # An hour after the next value was due.
+    assert minute == 60
+    assert Incident.objects.get().kind == AlertKind.NO_DATA
+    assert story.heard() == [("bob", "Amber. Opened.")]
+    story.levels(instrument, 55.0)
+    story.status(instrument, online=True)
+    assert story.heard() == [("bob", "Recovered.")]
+
+
 def test_a_quiet_fleet_leaves_nothing_to_be_looked_at(story: Story, instrument: Instrument) -> None:
     for _ in range(5):
         story.passes(MINUTE)
