@@ -132,14 +132,17 @@ def _membership_for(request: HttpRequest, pk: int) -> Membership:
         raise Http404 from None
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @require_role(Role.ADMIN)
 def invitation_end(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """Revoke an invitation."""
+    """Ask once more, then revoke an invitation."""
     try:
         invitation = Invitation.objects.get(pk=pk)
     except Invitation.DoesNotExist:
         raise Http404 from None
+    if request.method != "POST":
+        context = {"invitation": invitation, "organisation": organisation_for(request)}
+        return render(request, "instruments/invitation_revoke.html", context)
     invitation_revoke(invitation=invitation, actor=person_for(request), now=timezone.now())
     messages.success(request, _("The invitation of %(email)s no longer works.") % {"email": invitation.email})
     return redirect("instruments:people", slug=slug)

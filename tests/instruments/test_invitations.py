@@ -230,6 +230,14 @@ def test_revoking_from_the_page_closes_the_link(people: People, invite: Any) -> 
     address = reverse("instruments:invitation-revoke", args=["harbour", the_invitation(people).pk])
     assert people.client(people.mary).post(address).status_code == 403
     assert people.client(people.charlie).post(address).status_code == 404
+    # It asks first, whom it would meet.
+    page = people.client(people.adam).get(reverse("instruments:people", args=["harbour"])).content.decode()
+    assert f'href="{address}"' in page
+    assert f'action="{address}"' not in page
+    asked = people.client(people.adam).get(address).content.decode()
+    assert f"Revoke the invitation of {NEW}?" in asked
+    assert people.client(people.mary).get(address).status_code == 403
+    assert Client().get(link).status_code == 200
     assert people.client(people.adam).post(address).status_code == 302
     assert Client().get(link).status_code == 410
 
