@@ -1,6 +1,6 @@
 """Keeping our instruments as MyCirrus lists them; it fetches nothing and deletes nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -67,13 +67,20 @@ def instrument_store(*, instrument: Instrument, row: mycirrus.Instrument) -> boo
 
 
 @transaction.atomic
-def instruments_mirror(*, api_key: ApiKey, rows: Iterable[mycirrus.Instrument], now: datetime) -> Mirrored:
+def instruments_mirror(
+    *,
+    api_key: ApiKey,
+    rows: Iterable[mycirrus.Instrument],
+    needs: Callable[[Instrument], Collection[str]],
+    now: datetime,
+) -> Mirrored:
     """Store the list that ``api_key`` was given: new ones, changes, returns, and those it no longer names.
 
-    One that is read with another key is not touched; one that moved to another key is gone until that key's list
-    comes, at the latest ten minutes later.
+    One that is read with another key goes over to this one only if that lacks more of the scopes that it ``needs``; one
+    that moved to another key is gone until that key's list comes, at the latest ten minutes later.
     """
     result = Mirrored()
+    taken = []
     listed = {row.serial: row for row in rows}
     known = {
         instrument.serial: instrument
@@ -101,13 +108,22 @@ def instruments_mirror(*, api_key: ApiKey, rows: Iterable[mycirrus.Instrument], 
         if instrument_store(instrument=instrument, row=row):
             result.changed.append(instrument)
         keeper = instrument.api_key
-        if keeper is None or keeper.revoked_at or keeper.state == ApiKey.State.REFUSED or instrument.gone_at:
+        if (
+            keeper is None
+            or keeper.revoked_at
+            or keeper.state == ApiKey.State.REFUSED
+            or instrument.gone_at
+            or api_key.gives_more(keeper, needs(instrument))
+        ):
             instrument.api_key = api_key
+            taken.append(instrument)
         instrument.gone_at = None
     present = [instrument for serial, instrument in known.items() if serial in listed]
     for instrument in present:
         instrument.seen_at = now
-    Instrument.objects.bulk_update(present, ["seen_at", "gone_at", "api_key"], batch_size=500)
+    Instrument.objects.bulk_update(present, ["seen_at", "gone_at"], batch_size=500)
+    # Only these: the list of another key may have taken one of the others in this moment.
+    Instrument.objects.bulk_update(taken, ["api_key"], batch_size=500)
     for serial, instrument in known.items():
         if serial not in listed and instrument.gone_at is None:
             instrument.gone_at = now

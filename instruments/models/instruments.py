@@ -60,7 +60,7 @@ class Instrument(OrgOwned):
     latitude = models.FloatField(null=True, blank=True)
     longitude = models.FloatField(null=True, blank=True)
     document = models.JSONField(default=dict, editable=False)
-    # The key it is read with. Several may reach it; this one answered last.
+    # The key it is read with: of several that reach it the first, unless another lacks fewer of the scopes it needs.
     api_key = models.ForeignKey(ApiKey, on_delete=models.SET_NULL, null=True, related_name="+")
     # The list may be thinner than the single read; this is when the latter was last had.
     detailed_at = models.DateTimeField(null=True, blank=True)

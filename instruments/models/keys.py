@@ -1,5 +1,6 @@
 """An organisation's keys to MyCirrus."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -114,6 +115,14 @@ class ApiKey(OrgOwned):
     def allows(self, scope: str) -> bool:
         """Whether asking with ``scope`` makes sense: it was not found missing."""
         return self.scopes.get(scope) is not False
+
+    def gives_more(self, other: "ApiKey", scopes: Collection[str]) -> bool:
+        """Whether it was found to have one of ``scopes`` that ``other`` lacks, and lacks fewer of them.
+
+        Of two keys it is never true both ways, so that nothing goes to and fro between them.
+        """
+        gains = any(self.scopes.get(scope) is True and not other.allows(scope) for scope in scopes)
+        return gains and sum(map(self.allows, scopes)) > sum(map(other.allows, scopes))
 
     def pausing(self, now: datetime) -> bool:
         """Whether MyCirrus asked this key to wait."""

@@ -20,7 +20,7 @@ from monitoring.sync.held import Reached
 from monitoring.sync.histories import DAY, HISTORIES, History, covered
 from monitoring.sync.ledger import gaps_note
 from monitoring.sync.sharing import Answer
-from monitoring.sync.wanted import SWEEP_BACK
+from monitoring.sync.wanted import SWEEP_BACK, scopes_needed
 
 DETAILS_EVERY = timedelta(days=1)
 # For how long the status' word of a check is a reason to ask for its history.
@@ -59,7 +59,7 @@ def _instruments(client: Client, target: SyncTarget, now: datetime, answer: Answ
     rows = client.instruments()
 
     def store() -> bool:
-        mirrored = instruments_mirror(api_key=target.api_key, rows=rows, now=now)
+        mirrored = instruments_mirror(api_key=target.api_key, rows=rows, needs=scopes_needed, now=now)
         listed = list(Instrument.objects.present().filter(api_key=target.api_key))
         for instrument in mirrored.created:
             ingest.present_of(instrument, now)

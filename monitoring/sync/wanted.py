@@ -67,6 +67,11 @@ def resources_of(instrument: Instrument) -> list[Resource]:
     return found
 
 
+def scopes_needed(instrument: Instrument) -> set[str]:
+    """The scopes without which something of ``instrument`` stays unread."""
+    return {scope_of(resource, lane) for resource in resources_of(instrument) for lane in lanes_of(resource)}
+
+
 def lanes_of(resource: str) -> Iterator[Lane]:
     """The lanes that ``resource`` has: what has no history is only ever live."""
     yield Lane.LIVE
