@@ -37,10 +37,11 @@ def impossible_note(
     table: str,
     starts: Sequence[datetime],
     columns: Mapping[str, Sequence[float | None]],
+    possible: bool = False,
 ) -> None:
     """Bring the flags of these rows up to date, in the transaction that stored them: what was corrected has none.
 
-    What is not among ``columns`` stays as it is stored, and as it is flagged.
+    What is not among ``columns`` stays as it is stored, and as it is flagged. ``possible``: all are known to be.
     """
     within = (min(starts), max(starts))
     instants = [connection.ops.adapt_datetimefield_value(at) for at in within]
@@ -55,7 +56,7 @@ def impossible_note(
             if left := {name: value for name, value in values.items() if name not in columns}:
                 rows[start_at] = left
         flags.delete()
-    for place, values in impossible_of(table, columns).items():
+    for place, values in ({} if possible else impossible_of(table, columns)).items():
         # A row given twice counts as its last.
         rows[starts[place]] = rows.get(starts[place], {}) | values
     if rows:

@@ -14,7 +14,7 @@ from msgspec import Meta, ValidationError, convert
 
 Bounds = tuple[float, float]
 _POSITIVE: Bounds = (0.0, math.inf)
-# Above 200 dB there is no sound in air; below −20 dB no instrument of this kind hears any.
+# The client's POSSIBLE_DB, which this room cannot import: the client knows Redis.
 _LEVELS = (
     *("LAeq", "LCeq", "LZeq", "LAE", "LCE", "LZE", "LEX8", "LAPeak", "LCPeak", "LZPeak"),
     *("LAFMax", "LASMax", "LAIMax", "LCFMax", "LCSMax", "LCIMax", "LZFMax", "LZSMax", "LZIMax"),

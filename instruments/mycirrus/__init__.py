@@ -24,6 +24,7 @@ from .signing import sign, verify
 from .times import format_duration, format_time, parse_duration, parse_time, spacing
 from .types import (
     NOISE_VALUES,
+    POSSIBLE_DB,
     ActionResult,
     AudioRecording,
     Calibration,
@@ -52,6 +53,7 @@ from .types import (
 
 __all__ = [
     "NOISE_VALUES",
+    "POSSIBLE_DB",
     "PRODUCTION",
     "ActionResult",
     "AudioRecording",

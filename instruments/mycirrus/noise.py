@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import chain, compress, count
 from operator import ne, sub
-from typing import Any, overload
+from typing import Annotated, Any, TypeAlias, overload
 
 import msgspec
 import orjson
 
 from .times import spacing
-from .types import NOISE_VALUES, NoiseMeasurement
+from .types import NOISE_VALUES, POSSIBLE_DB, NoiseMeasurement
 
 _SERIAL, _START, _END, _DURATION = " serial", " start", " end", " duration"
 # What a member is, by its name in small letters; None for what may say more than a column of numbers can.
@@ -35,6 +35,8 @@ _INSTANTS = re.compile(r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)+", re.ASCII)
 _NOTHING, _LONGEST = timedelta(0), timedelta(days=1)
 _NEVER = "0002"  # .NET's "never" is year 1
 
+_POSSIBLE = Annotated[float, msgspec.Meta(ge=POSSIBLE_DB[0], le=POSSIBLE_DB[1])]
+_Decoder: TypeAlias = msgspec.json.Decoder[list[msgspec.Struct]]
 Column = Sequence[Any]
 Times = tuple[Sequence[datetime], Sequence[datetime | None], Sequence[float | None]]
 
@@ -45,7 +47,7 @@ class NoiseTable(Sequence[NoiseMeasurement]):
 
     `values` holds dB by canonical name, None where nothing was measured, and `labels` texts. All columns are as long
     as `starts`. `document_of` gives what a row was read from, and `skipped` holds the documents that could not be
-    understood, so that none is lost.
+    understood, so that none is lost. `possible`: every value is known to lie within POSSIBLE_DB.
     """
 
     serials: Sequence[str | None]
@@ -56,6 +58,7 @@ class NoiseTable(Sequence[NoiseMeasurement]):
     labels: Mapping[str, Sequence[str | None]]
     document_of: Callable[[int], Mapping[str, Any]] = field(repr=False)
     skipped: list[Any] = field(default_factory=list)
+    possible: bool = False
 
     @classmethod
     def of(
@@ -133,7 +136,7 @@ def plain_table(content: bytes, serial: str | None) -> NoiseTable | None:
         # A first row that holds another object is not plain, and is cut off here.
         first = orjson.loads(content[content.index(b"{") : content.index(b"}") + 1])
         plain = _plain(tuple(first), tuple(map(type, first.values())))
-        rows = () if plain is None else plain.decoder.decode(content)
+        rows, possible = ([], False) if plain is None else plain.read(content)
     except (ValueError, msgspec.MsgspecError):
         return None
     if plain is None or not rows:
@@ -150,16 +153,25 @@ def plain_table(content: bytes, serial: str | None) -> NoiseTable | None:
         {name: column for name, column in columns.items() if name not in plain.labels},
         {name: columns[name] for name in plain.labels},
         lambda place: {key: column[place] for key, column in told.items()},
+        possible=possible,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Plain:
-    """How rows of one set of members are read: what each member is, which are texts, and the decoder that checks it."""
+    """How rows of one set of members are read: what each member is, which are texts, and the decoders that check it."""
 
     names: tuple[str, ...]
     labels: tuple[str, ...]
-    decoder: msgspec.json.Decoder[list[msgspec.Struct]]
+    possible: _Decoder
+    any: _Decoder
+
+    def read(self, content: bytes) -> tuple[list[msgspec.Struct], bool]:
+        """The rows, and whether all their levels can be true: asked while they are read, that costs next to nothing."""
+        try:
+            return self.possible.decode(content), True
+        except msgspec.ValidationError:
+            return self.any.decode(content), False
 
 
 # Bounded, because the names are somebody else's.
@@ -174,11 +186,16 @@ def _plain(keys: tuple[str, ...], kinds: tuple[type, ...]) -> _Plain | None:
     }
     labels = tuple(texts - {_SERIAL, _START, _END, _DURATION})
     types = {**dict.fromkeys(labels, str), **dict.fromkeys((_SERIAL, _START, _END), str), _DURATION: float}
+    levels = dict.fromkeys(NOISE_VALUES, _POSSIBLE | None)
+    return _Plain(names, labels, _decoder(keys, names, levels | types), _decoder(keys, names, types))
+
+
+def _decoder(keys: tuple[str, ...], names: tuple[str, ...], types: Mapping[str, Any]) -> _Decoder:
     members = [(f"m{number}", types.get(name, float | None)) for number, name in enumerate(names)]
     spelt = {f"m{number}": key for number, key in enumerate(keys)}
     # What holds nothing but texts and numbers is in no circle, and a collector need not walk it.
     row = msgspec.defstruct("Row", members, rename=spelt, forbid_unknown_fields=True, gc=False)
-    return _Plain(names, labels, msgspec.json.Decoder(list[row]))  # type: ignore[valid-type]  # made at run time
+    return msgspec.json.Decoder(list[row])  # type: ignore[valid-type]  # made at run time
 
 
 def _times(starts: Column, ends: Column | None, lengths: Column | None) -> Times | None:

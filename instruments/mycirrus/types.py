@@ -20,6 +20,8 @@ NOISE_VALUES: tuple[str, ...] = (
     *("LAF1", "LAF5", "LAF10", "LAF50", "LAF90", "LAF95", "LAF99"),
     *("LeqT1Max", "LeqT2Max"),
 )
+# Above 200 dB there is no sound in air; below −20 dB no instrument of this kind hears any.
+POSSIBLE_DB = (-20.0, 200.0)
 
 _PASSED = frozenset({"success", "passed", "pass", "ok"})
 _FAILED = frozenset({"failed", "failure", "fail", "error"})

@@ -206,7 +206,13 @@ def noise_store(*, instrument: Instrument, rows: Iterable[NoiseRow], now: dateti
     )
     if not written:
         return False
-    impossible_note(instrument=instrument, table="noise", starts=table.starts, columns=table.values)
+    impossible_note(
+        instrument=instrument,
+        table="noise",
+        starts=table.starts,
+        columns=table.values,
+        possible=table.possible,
+    )
     last = max(table.starts)
     newest = table.starts.index(last)
     length = seconds[newest]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 from django.db import transaction
 
 from instruments.models import Instrument
-from instruments.mycirrus import NOISE_VALUES
-from instruments.mycirrus import NoiseMeasurement as NoiseRow
+from instruments.mycirrus import NOISE_VALUES, POSSIBLE_DB
+from instruments.mycirrus.levels import noise_measurements
+from instruments.mycirrus.noise import plain_table
 from instruments.tenancy import organisation_scope
 from monitoring.alerts.judges.metrics import METRICS
 from monitoring.charts.series import level_series
@@ -31,21 +33,25 @@ def unit(people: People) -> Instrument:
     return make_instrument(people.organisation)
 
 
-def comes(unit: Instrument, *rows: dict[str, float]) -> None:
-    told = [
-        NoiseRow(
-            serial=unit.serial,
-            start_at=START + index * MINUTE,
-            end_at=START + (index + 1) * MINUTE,
-            duration_s=60.0,
-            values=values,
-            labels={},
-            document={},
-        )
+def comes(unit: Instrument, *rows: dict[str, float], by_column: bool = True) -> None:
+    """As MyCirrus answers it, read by one of its two readers."""
+    names = dict.fromkeys(name for values in rows for name in values)
+    documents = [
+        {
+            "startTime": f"{START + index * MINUTE:%Y-%m-%dT%H:%M:%SZ}",
+            "duration": 60,
+            **{name: values.get(name) for name in names},
+        }
         for index, values in enumerate(rows)
     ]
+    told = plain_table(json.dumps(documents).encode(), unit.serial) if by_column else None
+    assert (told is not None) == by_column
     with organisation_scope(unit.organisation_id), transaction.atomic():
-        noise_store(instrument=unit, rows=told, now=START + timedelta(hours=1))
+        noise_store(
+            instrument=unit,
+            rows=noise_measurements(documents, unit.serial) if told is None else told,
+            now=START + timedelta(hours=1),
+        )
 
 
 @pytest.mark.parametrize(
@@ -74,6 +80,10 @@ def test_what_cannot_be(table: str, column: str, value: float | None, expected: 
     assert (2 in impossible_of(table, {column: [None, good, value]})) is expected
 
 
+def test_levels_are_held_to_what_their_reader_looks_for() -> None:
+    assert BOUNDS["noise"] == dict.fromkeys(NOISE_VALUES, POSSIBLE_DB)
+
+
 def test_every_bound_is_of_a_column_and_every_limit_has_its_bounds() -> None:
     tables = {**{name: model for model, name in LIMITED.items()}, "noise": NoiseMeasurement}
     assert set(tables) == set(BOUNDS)
@@ -83,12 +93,16 @@ def test_every_bound_is_of_a_column_and_every_limit_has_its_bounds() -> None:
     assert {metric.table for metric in METRICS.values()} <= set(BOUNDS)
 
 
-def test_it_is_kept_flagged_and_shown_and_goes_once_it_is_corrected(people: People, unit: Instrument) -> None:
+@pytest.mark.parametrize("by_column", [True, False])
+def test_it_is_kept_flagged_and_shown_and_goes_once_it_is_corrected(
+    people: People, unit: Instrument, by_column: bool
+) -> None:
     comes(
         unit,
         {"LAeq": 55.0, "LCPeak": 90.0},
         {"LAeq": 56.0, "LCPeak": 250.0},
         {"LAeq": -99.0, "LCPeak": 260.0},
+        by_column=by_column,
     )
     with organisation_scope(people.organisation.pk):
         kept = NoiseMeasurement.objects.get(instrument=unit, start_at=START + MINUTE)

@@ -50,6 +50,18 @@ def test_a_plain_answer_is_read_by_column() -> None:
     assert [row.start_at for row in table[1:]] == [NOON + MINUTE, NOON + 2 * MINUTE]
 
 
+@pytest.mark.parametrize(
+    ("value", "possible"),
+    [(None, True), (200, True), (-20, True), (200.1, False), (-20.1, False), (1e300, False)],
+)
+def test_reading_tells_whether_every_level_can_be_true(value: float | None, possible: bool) -> None:
+    """What is no level of ours is held to nothing."""
+    table = plain([*minutes(1, LCPeak=90, Lnew=1e6), *minutes(1, LCPeak=value, Lnew=1e6)])
+    assert table is not None
+    assert table.possible is possible
+    assert table.values["LCPeak"] == (90.0, value)
+
+
 VALUES = st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**6), 10**6)
 ODD = (
     st.booleans() | st.sampled_from(["...", "", "50.5"]) | st.floats() | st.just([1.0]) | st.just({"LAeq": 1})
