@@ -271,10 +271,14 @@ def level_seconds(instrument: Instrument) -> int | None:
 
 def _seconds(table: NoiseTable, known: float | None) -> list[float | None]:
     """The rows' lengths; where none says its own, their distance or else what is ``known`` tells it."""
-    told = [
-        believable((end - start).total_seconds() if length is None and end is not None else length)
-        for start, end, length in zip(table.starts, table.ends, table.durations, strict=True)
-    ]
+    lengths = table.durations
+    if None in lengths:
+        lengths = [
+            (end - start).total_seconds() if length is None and end is not None else length
+            for start, end, length in zip(table.starts, table.ends, lengths, strict=True)
+        ]
+    # They are few, and the rows are many.
+    told = list(map({length: believable(length) for length in set(lengths)}.__getitem__, lengths))
     if any(told):
         return told
     apart = spacing(table.starts)
