@@ -16,6 +16,7 @@ from monitoring.acoustics.validity import calibration_step
 from monitoring.checks import FREQUENCIES, step_from
 from monitoring.models import Calibration, CheckStanding, SicBaseline, SystemIntegrityCheck
 from monitoring.models.tolerances import tolerances_in_force
+from monitoring.possible import AHEAD
 
 # A trend is looked for in this many of the newest good SICs since the calibration: a quarter of a year, nightly.
 TREND_OF = 90
@@ -27,12 +28,13 @@ _FARTHEST = 9999.999
 
 def standing_refresh(*, instrument: Instrument) -> CheckStanding:
     """Make the standing anew. To be called in the transaction that stored a check of ``instrument``."""
-    calibrations = list(Calibration.objects.filter(instrument=instrument)[:20])
+    until = timezone.now() + AHEAD
+    calibrations = list(Calibration.objects.filter(instrument=instrument, at__lte=until)[:20])
     last = calibrations[0] if calibrations else None
     before = step_from(calibrations[1:])
     good = next((each for each in calibrations if passed(each.status)), None)
     said = next((word for each in calibrations if (word := passed(each.status)) is not None), None)
-    sics = _sics(instrument, good.at if good else None)
+    sics = _sics(instrument, good.at if good else None, until)
     values: dict[str, Any] = {
         "calibrated_at": last.at if last else None,
         "calibration_status": last.status if last else "",
@@ -73,8 +75,8 @@ def limit_of(told: dict[str, Any], last_at: datetime | None, tolerance: Decimal)
     return None if days is None or last_at is None else last_at + timedelta(days=days)
 
 
-def _sics(instrument: Instrument, since: datetime | None) -> dict[str, Any]:
-    rows = SystemIntegrityCheck.objects.filter(instrument=instrument)
+def _sics(instrument: Instrument, since: datetime | None, until: datetime) -> dict[str, Any]:
+    rows = SystemIntegrityCheck.objects.filter(instrument=instrument, at__lte=until)
     last = rows.first()
     decided = rows.filter(passed__isnull=False).first()
     failed = rows.filter(passed=False).first()

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from instruments.models import Instrument
 from monitoring.models import InstrumentStatus, MonitorStats
 from monitoring.notices import Notice
+from monitoring.possible import AHEAD
 from monitoring.templatetags.levels import written
 from monitoring.vitals import BOUNDS, Concern, Reading, Vital, readings_of
 
@@ -58,7 +59,7 @@ def fleet_health(*, now: datetime) -> list[MonitorHealth]:
         organisation_id=OuterRef("organisation_id"),
         instrument_id=OuterRef("instrument_id"),
         # Bounded, so that the database looks into the newest partitions alone.
-        start_at__gte=now - CURRENT,
+        start_at__range=(now - CURRENT, now + AHEAD),
         lte_rsrp__isnull=False,
     ).order_by("-start_at")
     rows = (

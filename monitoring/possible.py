@@ -1,4 +1,4 @@
-"""What no instrument can truly have measured, by table and column. Pure: no ORM, no clock.
+"""What no instrument can truly have measured, by table and column, and when. Pure: no ORM, no clock.
 
 Such values are kept as they came and flagged; they alert as no level. Bounds are wide: for faults, not for surprises.
 """
@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Annotated, Any
 
@@ -39,6 +40,22 @@ BOUNDS: dict[str, dict[str, Bounds]] = {
         "precipitation_mmh": _POSITIVE,
     },
 }
+
+# So far ahead of ours an instrument's clock may be. What begins later is kept, and is not the present.
+AHEAD = timedelta(minutes=5)
+
+
+def is_ahead(at: datetime, now: datetime) -> bool:
+    """Whether ``at`` is yet to come: only a clock that is set wrong can say it of something measured."""
+    return at > now + AHEAD
+
+
+def newest_of(starts: Sequence[datetime], now: datetime) -> datetime | None:
+    """The newest of ``starts`` that can be of the present; None where there is none."""
+    newest = max(starts, default=None)
+    if newest is not None and is_ahead(newest, now):
+        return max((at for at in starts if not is_ahead(at, now)), default=None)
+    return newest
 
 
 def is_impossible(table: str, column: str, value: float | None) -> bool:

@@ -12,6 +12,7 @@ from monitoring.alerts.connections import subject_told
 from monitoring.alerts.facts import LEFT_AFTER
 from monitoring.alerts.judges.verdict import State
 from monitoring.models import AlertKind, GasSample, ParticulateSample, PeakParticleVelocity, VibrationDose
+from monitoring.possible import AHEAD
 from monitoring.sync.beat import Stretch, away
 from webhooks.models import Subscription
 
@@ -93,15 +94,16 @@ def silence_judge(*, now: datetime) -> None:
 def _newest(serials: list[str], now: datetime) -> Iterable[tuple[Instrument, datetime, timedelta]]:
     """The end and the length of the newest stored measurement of these instruments, once for each series."""
     # Nobody speaks again because a list of MyCirrus is short.
-    listed = Q(gone_at=None) | Q(gone_at__gt=now - LEFT_AFTER)
+    listed, until = Q(gone_at=None) | Q(gone_at__gt=now - LEFT_AFTER), now + AHEAD
     instruments: Any = Instrument.objects.filter(listed, serial__in=serials)
-    noise = instruments.filter(status__level_at__isnull=False).select_related("status")
+    noise = instruments.filter(status__level_at__lte=until).select_related("status")
     for instrument in noise:
         period = timedelta(seconds=instrument.status.level_seconds or 0)
         yield instrument, instrument.status.level_at + period, period
     for kind, models in _SERIES.items():
         for model in models:
-            newest = model.objects.filter(instrument_id=OuterRef("pk")).order_by("-start_at")
+            stored = model.objects.filter(instrument_id=OuterRef("pk"), start_at__lte=until)
+            newest = stored.order_by("-start_at")
             for instrument in instruments.filter(type=kind).annotate(
                 newest_at=Subquery(newest.values("start_at")[:1]),
                 newest_s=Subquery(newest.values("duration_s")[:1]),

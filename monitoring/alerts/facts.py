@@ -32,6 +32,7 @@ from monitoring.models import (
     Resource,
     SyncTarget,
 )
+from monitoring.possible import AHEAD, is_ahead
 from monitoring.status import STALE_AFTER_POLLS
 
 # How many calibrations are looked at.
@@ -142,7 +143,7 @@ def _presence(version: AlertRuleVersion, present: InstrumentStatus, now: datetim
             (present.level_at, present.level_seconds),
             (present.latest_at, present.latest_seconds),
         )
-        if at is not None
+        if at is not None and not is_ahead(at, now)
     ]
     data_until, period = max(ends, default=(None, timedelta(0)))
     # Rows without a value are no data, whatever else goes on.
@@ -179,7 +180,7 @@ def _health(version: AlertRuleVersion, present: InstrumentStatus, now: datetime)
 def _signal(version: AlertRuleVersion, instrument: Instrument, now: datetime) -> Verdict:
     """RSRP, the received power of the mobile cell, in dBm."""
     row = (
-        MonitorStats.objects.filter(instrument=instrument, start_at__gte=now - OLD)
+        MonitorStats.objects.filter(instrument=instrument, start_at__range=(now - OLD, now + AHEAD))
         .order_by("-start_at")
         .values_list("start_at", "lte_rsrp")
         .first()
@@ -192,8 +193,10 @@ def _signal(version: AlertRuleVersion, instrument: Instrument, now: datetime) ->
 
 
 def _calibration(version: AlertRuleVersion, instrument: Instrument, now: datetime) -> Verdict:
-    rows = Calibration.objects.filter(instrument=instrument).order_by("-at")[:CALIBRATIONS]
-    found = [check_judges.Check(row.at, passed(row.status), row.offset_db) for row in reversed(rows)]
+    rows = Calibration.objects.filter(instrument=instrument, at__lte=now + AHEAD).order_by("-at")
+    found = [
+        check_judges.Check(row.at, passed(row.status), row.offset_db) for row in reversed(rows[:CALIBRATIONS])
+    ]
     match version.rule.kind:
         case AlertKind.CALIBRATION_FAILED:
             verdict = check_judges.calibration_failed(found, now)

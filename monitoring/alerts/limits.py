@@ -15,6 +15,7 @@ from instruments.sites import deployment_of
 from monitoring.alerts.judges.levels import Limit, Row, closes_at, explain, judge, possible
 from monitoring.alerts.judges.verdict import State, Verdict
 from monitoring.alerts.late import Stretch, late_levels_judge
+from monitoring.alerts.machine import Standing
 from monitoring.alerts.rules import covers, limit_of
 from monitoring.alerts.watching import Case, case_judged
 from monitoring.models import (
@@ -28,6 +29,7 @@ from monitoring.models import (
     SeriesRow,
     WeatherSample,
 )
+from monitoring.possible import AHEAD, is_ahead, newest_of
 
 log = structlog.get_logger(__name__)
 TABLES: dict[str, type[SeriesRow]] = {
@@ -45,14 +47,15 @@ PATIENCE = timedelta(minutes=30)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-def rows_of(limit: Limit, instrument: Instrument, start: datetime, end: datetime | None = None) -> list[Row]:
-    """What is stored of the limited quantity from ``start`` on, oldest first; of several axes the largest."""
+def rows_of(limit: Limit, instrument: Instrument, start: datetime, end: datetime) -> list[Row]:
+    """What is stored of the limited quantity from ``start`` to ``end``, oldest first; of several axes the largest."""
     metric = limit.quantity
     stored: Any = TABLES[metric.table].objects.filter(
-        organisation_id=instrument.organisation_id, instrument=instrument, start_at__gte=start
+        organisation_id=instrument.organisation_id,
+        instrument=instrument,
+        start_at__gte=start,
+        start_at__lt=end,
     )
-    if end is not None:
-        stored = stored.filter(start_at__lt=end)
     return [
         Row(at, seconds or USUAL_S, max((value for value in values if value is not None), default=None))
         for at, seconds, *values in stored.order_by("start_at").values_list(
@@ -70,8 +73,9 @@ def levels_judge(
     of a rule's mark is judged as it comes, what is new behind it is judged after all. Rows from before anybody watched
     are history and wake nobody.
     """
-    if max(starts) <= now - LOOK_BACK:
-        # The back-fill's.
+    newest = newest_of(starts, now)
+    if newest is None or newest <= now - LOOK_BACK:
+        # The back-fill's, or of a clock that is set wrong.
         return
     rules = _rules_of(table, now)
     if not rules:
@@ -82,7 +86,6 @@ def levels_judge(
         watch.rule_id: watch for watch in AlertWatch.objects.filter(subject=subject, rule__in=list(rules))
     }
     floor = _floor(instrument, now)
-    newest = max(starts)
     for rule_id, versions in rules.items():
         watch, covered = known.get(rule_id), [each for each in versions if covers(each, instrument, site_id)]
         case = _case(versions[-1], instrument)
@@ -90,6 +93,8 @@ def levels_judge(
             # What a rule is no longer about must not stay open for ever.
             case_judged(case, Verdict(State.CLEAR, now, {"uncovered": True}), now=now, known=watch)
             continue
+        if watch is not None and watch.judged_until is not None and is_ahead(watch.judged_until, now):
+            _mark_mend(watch, newest)
         mark = watch.judged_until if watch is not None else None
         since = max(mark or covered[0].made_at, floor) if covered else now
         if not covered or newest <= floor:
@@ -98,10 +103,17 @@ def levels_judge(
         ahead = sum(start >= since for start in starts)
         if mark is not None and changed > ahead:
             # From as far back as anything counts: what comes late can part in two what seemed to be one.
-            stretches = _stretches(covered, instrument, table, floor, mark, place)
+            stretches = _stretches(covered, instrument, table, floor, mark, place, now)
             if stretches:
                 late_levels_judge(case, stretches, zone, now=now)
-        _judge(case, _stretches(covered, instrument, table, since, None, place), watch, since, now, zone)
+        _judge(case, _stretches(covered, instrument, table, since, None, place, now), watch, since, now, zone)
+
+
+def _mark_mend(watch: AlertWatch, at: datetime) -> None:
+    """Have it go on from ``at``: a row of the future had moved its mark, and every true level lay behind that."""
+    standing = Standing.from_json(watch.standing).no_later_than(at)
+    watch.judged_until, watch.standing = at, standing.to_json()
+    watch.save(update_fields=["judged_until", "standing"])
 
 
 def periods_close(watch: AlertWatch, now: datetime) -> None:
@@ -121,7 +133,7 @@ def periods_close(watch: AlertWatch, now: datetime) -> None:
     ]
     if covered:
         since, until = max(watch.judged_until, _floor(instrument, now)), now - PATIENCE
-        stretches = _stretches(covered, instrument, table, since, None, place)
+        stretches = _stretches(covered, instrument, table, since, None, place, now)
         _judge(_case(covered[-1], instrument), stretches, watch, since, now, zone, until=until)
 
 
@@ -169,8 +181,9 @@ def _stretches(
     after: datetime,
     until: datetime | None,
     place: Deployment | None,
+    now: datetime,
 ) -> list[Stretch]:
-    """What each version has to judge past ``after``: from when it was made to when it ended.
+    """What each version has to judge past ``after``: from when it was made to when it ended, and nothing yet to come.
 
     ``place``: where the instrument stands now; a version about sites is about nothing from before it stood there.
     """
@@ -183,7 +196,7 @@ def _stretches(
             begins, first = max(begins, place.start_at), max(first, place.start_at)
         ends = min(each for each in (until, version.ended_at, _NEVER) if each is not None)
         if begins < ends:
-            rows = rows_of(limit, instrument, first, until)
+            rows = rows_of(limit, instrument, first, until or now + AHEAD)
             found.append(Stretch(version, limit, rows, begins, ends))
     return found
 

@@ -18,6 +18,7 @@ from monitoring.acoustics.bands import band_hz, band_levels
 from monitoring.acoustics.levels import coverage
 from monitoring.charts.series import epoch_sql, organisation_of
 from monitoring.models import FrequencyMeasurement
+from monitoring.possible import AHEAD
 
 MOST_COLUMNS = 1000
 # Every row of the stretch is read: of a longer one only its end is drawn.
@@ -51,11 +52,11 @@ class Spectrogram:
     count: int
 
 
-def spectrum_at(*, instrument: Instrument, bands: str, at: datetime | None) -> Spectrum | None:
-    """The row that covers ``at``, else the one stored nearest to it; the newest without an instant."""
+def spectrum_at(*, instrument: Instrument, bands: str, at: datetime | None, now: datetime) -> Spectrum | None:
+    """The row that covers ``at``, else the one stored nearest to it; without an instant the newest up to ``now``."""
     rows = FrequencyMeasurement.objects.filter(instrument=instrument, bands=bands)
     if at is None:
-        row = rows.order_by("-start_at").first()
+        row = rows.filter(start_at__lte=now + AHEAD).order_by("-start_at").first()
         return _spectrum(row, row.start_at) if row else None
     before = rows.filter(start_at__lte=at).order_by("-start_at").first()
     if before is not None and at < _end(before):

@@ -1,5 +1,6 @@
 """Keeping the line of each instrument's last day: formed anew from what is stored, in the transaction of the rows."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from monitoring.charts.series import organisation_of
 from monitoring.day_lines import QUARTER, QUARTERS, day_line, day_text, quarter_of
 from monitoring.day_quantities import QUANTITIES, DayQuantity, day_order
 from monitoring.models import InstrumentStatus, NoiseRollup, SeriesRow
+from monitoring.possible import AHEAD, newest_of
 
 _LENGTH = int(QUARTER.total_seconds())
 
@@ -20,13 +22,22 @@ def tells_day(instrument: Instrument, model: type[SeriesRow]) -> bool:
 
 
 def day_told(
-    *, instrument: Instrument, present: InstrumentStatus, model: type[SeriesRow], last: datetime
+    *,
+    instrument: Instrument,
+    present: InstrumentStatus,
+    model: type[SeriesRow],
+    changed: Sequence[datetime],
+    now: datetime,
 ) -> dict[str, Any]:
-    """What ``present`` is to say of the last day, now that rows of ``model`` up to ``last`` are new or corrected.
+    """What ``present`` is to say of the last day, now that the rows of ``model`` at ``changed`` are new or corrected.
 
-    Nothing where they are history, or where a quantity that comes first has values in that day.
+    Nothing where they are history or yet to come, or where a quantity that comes first has values in that day.
     """
-    newest_at = quarter_of(max(last, present.day_at or last))
+    last = newest_of(changed, now)
+    if last is None:
+        return {}
+    # A day that ends in the future had been noted before there was a bound.
+    newest_at = quarter_of(max(last, min(present.day_at or last, now + AHEAD)))
     first = newest_at - (QUARTERS - 1) * QUARTER
     if last < first:
         return {}

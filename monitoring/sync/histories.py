@@ -20,6 +20,7 @@ from monitoring.models import (
     VibrationDose,
     WeatherSample,
 )
+from monitoring.possible import is_ahead
 from monitoring.sync import ingest, kept
 from monitoring.sync.gaps import Span
 from monitoring.sync.kept import seconds_of, started
@@ -114,8 +115,16 @@ def span_of(row: Any, usual: timedelta) -> tuple[datetime, datetime]:
     return start, start + (usual if seconds is None else timedelta(seconds=seconds))
 
 
-def covered(rows: Sequence[Any], usual: timedelta) -> tuple[Sequence[Span], timedelta]:
-    """The stretches that ``rows`` measured, and the length of the longest row."""
+def covered(rows: Sequence[Any], usual: timedelta, now: datetime) -> tuple[Sequence[Span], timedelta]:
+    """The stretches that ``rows`` measured, and the length of the longest row.
+
+    What begins in the future is none: a watermark would move past what is not sent yet, and all up to it be a gap.
+    """
+    spans, longest = _covered(rows, usual)
+    return [span for span in spans if not is_ahead(span[0], now)], longest
+
+
+def _covered(rows: Sequence[Any], usual: timedelta) -> tuple[Sequence[Span], timedelta]:
     if isinstance(rows, NoiseTable):
         return rows.covered(usual)
     # Happenings are no longer for being apart.

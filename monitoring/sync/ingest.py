@@ -29,6 +29,7 @@ from monitoring.models import (
     StatusChange,
     SystemIntegrityCheck,
 )
+from monitoring.possible import AHEAD, is_ahead, newest_of
 from monitoring.status import STALE_AFTER_POLLS
 from monitoring.sync.days import day_told, tells_day
 from monitoring.sync.held import held_observe
@@ -58,6 +59,11 @@ def present_of(instrument: Instrument, now: datetime) -> InstrumentStatus:
         defaults={"organisation_id": instrument.organisation_id, "changed_at": timezone.now()},
     )
     return present
+
+
+def _is_newer(at: datetime, known: datetime | None, now: datetime) -> bool:
+    """Whether ``at`` may take the place of ``known``, which a row of the future had taken before there was a bound."""
+    return known is None or at >= known or is_ahead(known, now)
 
 
 def _present_update(present: InstrumentStatus, values: dict[str, Any]) -> bool:
@@ -118,7 +124,8 @@ def calibrations_store(
 ) -> list[Calibration]:
     """Upsert calibrations by instrument and second; return those that are new or corrected, oldest first."""
     news = _checks_store(Calibration, instrument, rows, ("status", "level_db", "offset_db"))
-    newest = Calibration.objects.filter(instrument=instrument).order_by("-at").first()
+    checks = Calibration.objects.filter(instrument=instrument, at__lte=now + AHEAD)
+    newest = checks.order_by("-at").first()
     if newest is not None:
         told = {
             "calibrated_at": newest.at,
@@ -136,7 +143,7 @@ def sics_store(
     """Upsert SICs by instrument and second; return those that are new or corrected, oldest first."""
     levels = ("status", "passed", "level_500hz_db", "level_1khz_db", "level_8khz_db")
     news = _checks_store(SystemIntegrityCheck, instrument, rows, levels)
-    checks = SystemIntegrityCheck.objects.filter(instrument=instrument).order_by("-at")
+    checks = SystemIntegrityCheck.objects.filter(instrument=instrument, at__lte=now + AHEAD).order_by("-at")
     newest = checks.first()
     if newest is not None:
         # A word that says neither must not hide a failure before it.
@@ -213,17 +220,21 @@ def noise_store(*, instrument: Instrument, rows: Iterable[NoiseRow], now: dateti
         columns=table.values,
         possible=table.possible,
     )
-    last = max(table.starts)
-    newest = table.starts.index(last)
-    length = seconds[newest]
+    last = newest_of(table.starts, now)
+    newest = None if last is None else table.starts.index(last)
+    length = None if newest is None else seconds[newest]
     # As it was read with the target: its level only ever becomes newer, and history does not touch it.
     present = getattr(instrument, "status", None)
-    if present is None or present.level_at is None or last > present.level_at - DAY:
+    if (
+        present is None
+        or present.level_at is None
+        or (last is not None and _is_newer(last + DAY, present.level_at, now))
+    ):
         present = present_of(instrument, now)
     usual = length or present.level_seconds or 60.0
     noise_rollups_refresh(instrument=instrument, first=min(written), last=max(written), usual_s=usual)
     told: dict[str, Any] = {}
-    if present.level_at is None or last >= present.level_at:
+    if last is not None and newest is not None and _is_newer(last, present.level_at, now):
         told = {
             "level_at": last,
             "level_seconds": None if length is None else round(length),
@@ -236,9 +247,9 @@ def noise_store(*, instrument: Instrument, rows: Iterable[NoiseRow], now: dateti
         }
         if instrument.measures_noise:
             told["empty_since_at"] = _empty_since(
-                instrument, NoiseMeasurement, table.starts, columns, present
+                instrument, NoiseMeasurement, table.starts, columns, present, last
             )
-    told |= day_told(instrument=instrument, present=present, model=NoiseMeasurement, last=max(written))
+    told |= day_told(instrument=instrument, present=present, model=NoiseMeasurement, changed=written, now=now)
     _present_update(present, told)
     levels_judge(instrument=instrument, table="noise", starts=table.starts, changed=len(written), now=now)
     return True
@@ -305,7 +316,7 @@ def sample_present_store(
     *,
     instrument: Instrument,
     model: type[SeriesRow],
-    at: datetime,
+    at: datetime | None,
     seconds: float | None,
     values: dict[str, float | None] | None,
     starts: Sequence[datetime],
@@ -315,23 +326,24 @@ def sample_present_store(
 ) -> None:
     """Keep the newest sample of an answer as the present reading, unless a later one is known, and the last day's line.
 
-    ``values`` is None where no page shows such a reading; ``changed`` are the rows that are new or corrected.
+    ``values`` is None where no page shows such a reading, ``at`` where none can be of the present; ``changed`` are the
+    rows that are new or corrected.
     """
     tells = bool(changed) and tells_day(instrument, model)
     if values is None and not tells:
         return
     present = present_of(instrument, now)
     told: dict[str, Any] = {}
-    if values is not None and (present.latest_at is None or at >= present.latest_at):
+    if values is not None and at is not None and _is_newer(at, present.latest_at, now):
         told = {
             "latest": values,
             "latest_at": at,
             "latest_seconds": None if seconds is None else round(seconds),
         }
         if not instrument.measures_noise:
-            told["empty_since_at"] = _empty_since(instrument, model, starts, columns, present)
+            told["empty_since_at"] = _empty_since(instrument, model, starts, columns, present, at)
     if tells:
-        told |= day_told(instrument=instrument, present=present, model=model, last=max(changed))
+        told |= day_told(instrument=instrument, present=present, model=model, changed=changed, now=now)
     _present_update(present, told)
 
 
@@ -341,19 +353,20 @@ def _empty_since(
     starts: Sequence[datetime],
     columns: Mapping[str, Sequence[Any]],
     present: InstrumentStatus,
+    last: datetime,
 ) -> datetime | None:
-    """Since when its rows hold no value, by an answer with the newest of them; None where the newest has one."""
-    newest = starts.index(max(starts))
+    """Since when its rows hold no value, by an answer with ``last``, the newest of them; None where that has one."""
+    newest = starts.index(last)
     if any(column[newest] is not None for column in columns.values()):
         return None
     # As it is stored: what an answer does not name is not missing. Only a sensor that fails costs this query.
     names = set(value_columns(model)) - {"duration_s", "extra"}
     valued = Q(*((f"{name}__isnull", False) for name in names), _connector=Q.OR)
-    found = model.objects.filter(valued, instrument=instrument, start_at__gte=min(starts))
+    found = model.objects.filter(valued, instrument=instrument, start_at__range=(min(starts), last))
     valued_at = found.aggregate(at=Max("start_at"))["at"]
     if valued_at is None:
         return present.empty_since_at or min(starts)
-    return min((at for at in starts if at > valued_at), default=None)
+    return min((at for at in starts if valued_at < at <= last), default=None)
 
 
 def health_store(*, instrument: Instrument, row: MonitorCurrent, now: datetime) -> bool:

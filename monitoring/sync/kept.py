@@ -24,6 +24,7 @@ from monitoring.models import (
     SeriesRow,
     WeatherSample,
 )
+from monitoring.possible import newest_of
 from monitoring.sync import ingest
 from monitoring.sync.upsert import series_write, value_columns
 
@@ -71,16 +72,17 @@ def samples(
         }
         framed = ingest.framed(instrument, starts, seconds, extras(rows, told.unknown))
         written = series_write(model, framed | columns)
-        newest = max(rows, key=started)
-        if latest is not None and len(columns) < len(plain):
+        at = newest_of(starts, now)
+        newest = None if at is None else rows[starts.index(at)]
+        if latest is not None and newest is not None and len(columns) < len(plain):
             # What it does not name is shown as it is stored.
             newest = model.objects.get(instrument=instrument, start_at=started(newest))
         ingest.sample_present_store(
             instrument=instrument,
             model=model,
-            at=started(newest),
+            at=at,
             seconds=seconds_of(newest),
-            values=latest(newest) if latest is not None else None,
+            values=latest(newest) if latest is not None and newest is not None else None,
             starts=starts,
             columns=columns,
             changed=written,

@@ -13,6 +13,7 @@ from instruments.models import Instrument
 from instruments.mycirrus import Client, MissingScope
 from monitoring.alerts.facts import fleet_look
 from monitoring.models import InstrumentStatus, Lane, Resource, SyncTarget
+from monitoring.possible import is_ahead
 from monitoring.sync import ingest
 from monitoring.sync.claims import hint, targets_ensure
 from monitoring.sync.gaps import Span
@@ -98,7 +99,7 @@ def _status(client: Client, target: SyncTarget, now: datetime, answer: Answer | 
             (Resource.CALIBRATIONS, row.last_calibration, known.calibrated_at),
             (Resource.SIC, row.last_sic, known.sic_at),
         ):
-            if last is None or last.at < now - HINTED_FOR:
+            if last is None or last.at < now - HINTED_FOR or is_ahead(last.at, now):
                 continue
             if stored_at is None or ingest.whole_second(last.at) > stored_at:
                 hint(targets=SyncTarget.objects.filter(instrument=instrument, resource=resource), now=now)
@@ -156,14 +157,14 @@ def _live(
             # It is back, and what it had not sent when the rest was asked for may have come with this.
             start, window, unjudged, skipped = since, history.window, since, False
             continue
-        spans, longest = covered(rows, history.usual_of(_instrument(target)))
+        spans, longest = covered(rows, history.usual_of(_instrument(target)), now)
         # A row may claim to last into the future: nothing would be asked for before that is over.
         last = min(max(span_end for _, span_end in spans), end) if spans else None
         moved = end if history.overlap else last
         if moved is not None and watermark is not None and moved <= watermark:
             moved = None
         watermark = moved or watermark
-        silent_until = None if history.overlap else watermark if rows else end
+        silent_until = None if history.overlap else watermark if spans else end
         yield _step(
             target,
             history,
@@ -187,7 +188,7 @@ def _backfill(client: Client, target: SyncTarget, history: History, now: datetim
     while end > target.floor_at:
         start = max(_midnight_from(end - window), target.floor_at)
         rows = history.fetch(client, [_instrument(target).serial], start, end)
-        spans, longest = covered(rows, history.usual_of(_instrument(target)))
+        spans, longest = covered(rows, history.usual_of(_instrument(target)), now)
         done = start <= target.floor_at
         # The newer window, asked for before this one, knew nothing of what this one's last row measured there.
         judged = (_judged_from(start, spans, longest), max([end, *(span_end for _, span_end in spans)]))
@@ -208,7 +209,7 @@ def _sweep(client: Client, target: SyncTarget, history: History, now: datetime) 
     while start < now:
         end = min(_midnight_from(start + history.window - DAY + timedelta(microseconds=1)), now)
         rows = history.fetch(client, [_instrument(target).serial], start, end)
-        spans, longest = covered(rows, history.usual_of(_instrument(target)))
+        spans, longest = covered(rows, history.usual_of(_instrument(target)), now)
         known_until = max((span_end for _, span_end in spans), default=start)
         # Before now everything is judged; the last window only as far as there are rows.
         until = end if end < now else min(known_until, end)

@@ -80,7 +80,7 @@ def spectrum_json(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
     asked = instant_asked(request, zone)
     if asked.error:
         return answer_json({"error": asked.error}, status=400)
-    spectrum = spectrum_at(instrument=instrument, bands=asked.bands, at=asked.at)
+    spectrum = spectrum_at(instrument=instrument, bands=asked.bands, at=asked.at, now=timezone.now())
     figure = spectrum_figure(
         spectrum.levels if spectrum else {},
         at=spectrum.at if spectrum else None,
@@ -186,7 +186,7 @@ def spectrum_csv(request: HttpRequest, slug: str, serial: str) -> HttpResponseBa
     asked = instant_asked(request, zone)
     if asked.error:
         return HttpResponse(asked.error, status=400, content_type="text/plain; charset=utf-8")
-    found = spectrum_at(instrument=instrument, bands=asked.bands, at=asked.at)
+    found = spectrum_at(instrument=instrument, bands=asked.bands, at=asked.at, now=timezone.now())
     at = found.at if found else asked.at or timezone.now()
     window = Window(at, at + timedelta(seconds=found.duration_s if found else 0))
     rows = []
@@ -234,7 +234,7 @@ def spectrum_page(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
     instrument = instrument_for(request, serial)
     window = window_asked(request, instrument, keep=("bands", "at"))
     asked = instant_asked(request, window.zone)
-    spectrum = spectrum_at(instrument=instrument, bands=asked.bands, at=asked.at)
+    spectrum = spectrum_at(instrument=instrument, bands=asked.bands, at=asked.at, now=timezone.now())
     context = {
         "organisation": organisation,
         "instrument": instrument,

@@ -22,10 +22,12 @@ from monitoring.fleet import fleet, fleet_version
 from monitoring.models import InstrumentStatus, ParticulateSample, Resource
 from monitoring.sync.histories import HISTORIES
 from monitoring.sync.ingest import noise_store
+from monitoring.sync.kept import started
 from monitoring.tiles import READINGS, tile_of
 from tests.conftest import People, make_instrument
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+LATER = NOON + timedelta(days=2)
 MINUTE = timedelta(minutes=1)
 AIR, VIBRATION = Instrument.Kind.AIR_QUALITY, Instrument.Kind.VIBRATION
 DECIBELS = QUANTITIES["LAeq"].scale
@@ -271,7 +273,7 @@ def _spark(unit: Instrument, now: datetime) -> str:
 
 def store(unit: Instrument, resource: str, rows: Sequence[Any]) -> None:
     # As a turn reads it: what is known of its present is not this test's to keep.
-    HISTORIES[resource].store(Instrument.objects.get(pk=unit.pk), rows, NOON)
+    HISTORIES[resource].store(Instrument.objects.get(pk=unit.pk), rows, max([LATER, *map(started, rows)]))
 
 
 def _row(kind: Any, unit: Instrument, at: datetime, seconds: float | None, **values: Any) -> Any:
@@ -316,7 +318,7 @@ def _levels(instrument: Instrument, at: datetime, levels: list[float]) -> None:
         )
         for number, level in enumerate(levels)
     ]
-    noise_store(instrument=instrument, rows=rows, now=at)
+    noise_store(instrument=instrument, rows=rows, now=max(at, LATER))
 
 
 def _stored(instrument: Instrument) -> tuple[str, str, datetime | None]:

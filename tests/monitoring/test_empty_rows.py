@@ -40,7 +40,7 @@ def noise(unit: Instrument, first: int, *levels: float | None, **values: float |
     ]
     # As a turn reads it, with its present.
     known = Instrument.objects.select_related("status").get(pk=unit.pk)
-    noise_store(instrument=known, rows=rows, now=NOON)
+    noise_store(instrument=known, rows=rows, now=NOON + 10 * MINUTE)
 
 
 def present(unit: Instrument) -> InstrumentStatus:

@@ -56,7 +56,7 @@ def test_bands_are_ordered_by_frequency_and_written_with_their_unit() -> None:
 
 def test_the_row_that_covers_the_instant_is_taken_else_the_nearest(unit: Instrument) -> None:
     def at(instant: datetime | None) -> tuple[datetime, bool]:
-        found = spectrum_at(instrument=unit, bands=OCTAVE, at=instant)
+        found = spectrum_at(instrument=unit, bands=OCTAVE, at=instant, now=NOON)
         assert found is not None
         return found.at, found.covers
 
@@ -67,7 +67,7 @@ def test_the_row_that_covers_the_instant_is_taken_else_the_nearest(unit: Instrum
     assert at(NOON - 60 * MINUTE) == (NOON - 59 * MINUTE, False)
     assert at(NOON + timedelta(days=3)) == (NOON - MINUTE, False)
     assert at(NOON - timedelta(days=3)) == (NOON - 120 * MINUTE, False)
-    assert spectrum_at(instrument=unit, bands="Third", at=NOON) is None
+    assert spectrum_at(instrument=unit, bands="Third", at=NOON, now=NOON) is None
 
 
 @pytest.mark.parametrize("hours", [2, 24, 24 * 31])

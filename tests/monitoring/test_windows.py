@@ -240,3 +240,22 @@ def test_notes_are_looked_for_from_where_their_history_begins(
     live = look(Resource.CALIBRATION_LOG, NOW)
     history = SyncTarget.objects.get(resource=Resource.CALIBRATION_LOG, lane=Lane.BACKFILL)
     assert min(start for start, _ in live) < history.watermark_at
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_a_row_of_the_future_moves_no_watermark_and_makes_no_gap(
+    look: Look, served: Served, unit: Instrument, lane: Lane
+) -> None:
+    noon = NOW.replace(hour=12, minute=0, second=0)
+    mine = SyncTarget.objects.filter(resource=Resource.NOISE, lane=lane)
+    first, state = noon - 10 * MINUTE, {"watermark_at": noon - 10 * MINUTE}
+    if lane == Lane.BACKFILL:
+        state = {"watermark_at": noon - 5 * MINUTE, "floor_at": first}
+    ahead = rows(unit, noon + 365 * DAY, 1, duration=60)
+    served.say([*rows(unit, first, 5, duration=60), *ahead])
+    assert len(look(Resource.NOISE, noon, lane, **state)) == 1
+    assert NoiseMeasurement.objects.count() == 6
+    if lane == Lane.LIVE:
+        # What is not sent yet is asked for again.
+        assert mine.get().watermark_at == first + 5 * MINUTE
+    assert not Gap.objects.exists()

@@ -107,6 +107,10 @@ def test_other_than_noise_is_looked_up_in_its_own_series(organisation: Organisat
             start_at=NOW - timedelta(minutes=1),
             duration_s=60,
         )
+        # Nobody announces what a clock that was set ahead says.
+        ParticulateSample.objects.create(
+            organisation=organisation, instrument=instrument, start_at=NOW + timedelta(days=365)
+        )
     (found,) = silent(organisation)
     assert (found.serial, found.stored_until) == ("AQ1", NOW)
 
