@@ -9,10 +9,8 @@ from django.conf import settings
 from django.db.models import CharField, Count, F, Min, Sum, Value
 
 from instruments.models import Instrument
-from instruments.tenancy import active_organisation_id
 from monitoring.models import Gap, Lane, Resource, SyncTarget
 from monitoring.sync.backfill import history_stretches
-from monitoring.sync.claims import history_days
 from monitoring.sync.histories import HISTORIES
 from monitoring.sync.progress import Progress, resource_progress, time_left, total_progress
 from monitoring.sync.wanted import SCOPES
@@ -146,5 +144,5 @@ def _left(total: Progress | None, now: datetime) -> timedelta | None:
     if began is None:
         return None
     # A first look is not history: it was there at once.
-    at_first = total.instruments * (history_days(active_organisation_id() or 0) - 1.0)
+    at_first = total.days_wanted - total.instruments
     return time_left(total.days_left, max(at_first, total.days_left), now - began)

@@ -12,6 +12,7 @@ from instruments.models import Instrument, Organisation
 from instruments.tenancy import all_organisations, organisation_scope
 from monitoring.models import (
     FrequencyMeasurement,
+    Gap,
     GasSample,
     ImpossibleRow,
     MonitorStats,
@@ -21,10 +22,12 @@ from monitoring.models import (
     Resource,
     Retention,
     SeriesRow,
+    SyncTarget,
     VibrationDose,
     WeatherSample,
 )
 from monitoring.storage.partitions import TableBusy, partitions, table_change
+from monitoring.sync.floors import floors_follow, floors_of
 
 log = structlog.get_logger(__name__)
 CHUNK = 5_000
@@ -90,11 +93,17 @@ def rows_drop(*, organisation: Organisation, now: datetime, most: int = 200_000)
     """
     total = 0
     with organisation_scope(organisation.pk):
-        for rule in Retention.objects.all():
+        rules = list(Retention.objects.all())
+        if rules:
+            # Before the rows go: a target must not say that they are here, should they be wanted again.
+            floors_follow(targets=SyncTarget.objects.all(), floors=floors_of(organisation.pk, now), now=now)
+        for rule in rules:
             model, where = KEPT_IN[rule.resource]
             edge = now - timedelta(days=rule.days)
             # A flag of a row that is gone would point at nothing.
             ImpossibleRow.objects.filter(table=FLAGGED.get(rule.resource, ""), start_at__lt=edge).delete()
+            # Of what is not kept nothing is missing.
+            Gap.objects.filter(resource=rule.resource, end_at__lte=edge).delete()
             old = model.objects.filter(start_at__lt=edge, **where)
             instruments = Instrument.objects.order_by("pk").values_list("pk", flat=True)
             dropped = 0

@@ -15,10 +15,11 @@ from django.db.models import Case, Count, Exists, F, OuterRef, Q, Subquery, Valu
 from django.db.models.functions import Coalesce
 
 from instruments.keys import pace_of
-from instruments.models import ApiKey, Instrument, Organisation
+from instruments.models import ApiKey, Instrument
 from instruments.tenancy import all_organisations, organisation_scope
 from monitoring.models import Lane, Outcome, Resource, SyncTarget
 from monitoring.models.sync import SyncTargetQuerySet
+from monitoring.sync.floors import Floors, floors_follow, floors_of
 from monitoring.sync.held import held_claim
 from monitoring.sync.histories import HISTORIES
 from monitoring.sync.sharing import ASKED_UNTIL, alone, comes_along
@@ -31,8 +32,6 @@ FEWEST_PLACES = 4
 # So few keys are looked at one by one.
 FEW_KEYS = 8
 MESSAGE_LENGTH = 300
-# A demo of a week is full within minutes.
-DEMO_HISTORY_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,49 +207,38 @@ def targets_ensure(*, instruments: Iterable[Instrument], now: datetime) -> None:
         theirs = SyncTarget.objects.filter(instrument__in=listed)
         theirs.exclude(api_key_id=api_key_id).update(api_key_id=api_key_id, parked_at=None, due_at=now)
         # Asked first, because a list comes every ten minutes and hardly ever names anything new.
-        floors = {
+        known = {
             (instrument_id, resource, lane): floor_at
             for instrument_id, resource, lane, floor_at in theirs.values_list(
                 "instrument_id", "resource", "lane", "floor_at"
             )
         }
-        floor = now - timedelta(days=history_days(listed[0].organisation_id))
+        floors = floors_of(listed[0].organisation_id, now)
         # The floor of a live lane is its first look, and no history.
-        if any(at is not None and at > floor for (*_, lane), at in floors.items() if lane != Lane.LIVE):
-            _floors_lower(theirs, floor, now)
+        if any(
+            floors.moved(resource, at)
+            for (_, resource, lane), at in known.items()
+            if lane != Lane.LIVE and at is not None
+        ):
+            floors_follow(targets=theirs, floors=floors, now=now)
         SyncTarget.objects.bulk_create(
             [
                 target
                 for instrument in listed
-                for target in _targets_of(instrument, api_key_id, floor, now)
-                if (instrument.pk, target.resource, target.lane) not in floors
+                for target in _targets_of(instrument, api_key_id, floors, now)
+                if (instrument.pk, target.resource, target.lane) not in known
             ],
             ignore_conflicts=True,
             batch_size=500,
         )
 
 
-def history_days(organisation_id: int) -> int:
-    """How many days of every record are fetched of an organisation."""
-    days: int = settings.HISTORY_DAYS
-    if days > DEMO_HISTORY_DAYS and Organisation.objects.filter(pk=organisation_id, is_demo=True).exists():
-        return DEMO_HISTORY_DAYS
-    return days
-
-
-def _floors_lower(targets: SyncTargetQuerySet, floor: datetime, now: datetime) -> None:
-    """More history is wanted than was: what had reached its floor goes on from there."""
-    # Not under a turn that is under way: it may end at the old floor, and be done with that. The next list finds it.
-    free = targets.filter(Q(lease_until=None) | Q(lease_until__lte=now), floor_at__gt=floor)
-    free.exclude(lane=Lane.LIVE).update(floor_at=floor, done_at=None)
-
-
 def _targets_of(
-    instrument: Instrument, api_key_id: int, floor: datetime, now: datetime
+    instrument: Instrument, api_key_id: int, floors: Floors, now: datetime
 ) -> Iterator[SyncTarget]:
     resources = resources_of(instrument)
     for rank, resource in enumerate(resources):
-        history = HISTORIES.get(resource)
+        history, floor = HISTORIES.get(resource), floors.of(resource)
         for lane in lanes_of(resource):
             target = SyncTarget(
                 organisation_id=instrument.organisation_id,

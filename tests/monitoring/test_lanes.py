@@ -7,16 +7,19 @@ import pytest
 
 from instruments.models import Instrument, Organisation
 from instruments.tenancy import organisation_scope
-from monitoring.models import Gap, Lane, NoiseMeasurement, Resource, SyncTarget
+from monitoring.models import Gap, Lane, NoiseMeasurement, Resource, Retention, SyncTarget
+from monitoring.record import NOT_FETCHED, missing_of
+from monitoring.storage.retention import rows_drop
 from monitoring.sync import claims, run
 from monitoring.sync.claims import due_claim, targets_ensure
 from monitoring.sync.run import target_run
-from tests.conftest import make_instrument, make_key, make_organisation
+from tests.conftest import People, make_instrument, make_key, make_organisation
 from tests.monitoring.conftest import NewKey, again, start, turns
 from tests.monitoring.truth import noise_told
 from tests.simulated import SimulatedMyCirrus
 
 NOW = datetime.now(UTC)
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -128,6 +131,101 @@ def test_more_history_is_fetched_from_where_it_stopped(owner: Organisation, sett
         targets_ensure(instruments=listed, now=later + timedelta(hours=2))
         assert looked
         assert set(live.values_list("pk", "floor_at")) == looked
+
+
+def floors_of(unit: Instrument, resource: Resource) -> set[Any]:
+    rows = SyncTarget.objects.filter(instrument=unit, resource=resource).exclude(lane=Lane.LIVE)
+    return set(rows.values_list("lane", "floor_at"))
+
+
+def test_no_more_history_is_fetched_than_is_kept(owner: Organisation, settings: Any) -> None:
+    settings.HISTORY_DAYS = 365
+    unit = make_instrument(owner, api_key=make_key(owner), features=["Weather"])
+    with organisation_scope(owner.pk):
+        Retention.objects.create(resource=Resource.NOISE, days=90)
+        Retention.objects.create(resource=Resource.OCTAVE, days=1_000)
+        targets_ensure(instruments=[unit], now=NOW)
+        midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+        kept, wanted = midnight - timedelta(days=89), NOW - timedelta(days=365)
+        for resource, floor in (
+            (Resource.NOISE, kept),
+            (Resource.OCTAVE, wanted),
+            (Resource.WEATHER, wanted),
+        ):
+            assert floors_of(unit, resource) == {(Lane.BACKFILL, floor), (Lane.SWEEP, floor)}
+        # It is told anew once a day, and costs nothing in between.
+        for later, floor in ((NOW + timedelta(minutes=1), kept), (NOW + timedelta(days=1), kept + DAY)):
+            targets_ensure(instruments=[unit], now=later)
+            assert floors_of(unit, Resource.NOISE) == {(Lane.BACKFILL, floor), (Lane.SWEEP, floor)}
+        assert floors_of(unit, Resource.WEATHER) == {(Lane.BACKFILL, wanted), (Lane.SWEEP, wanted)}
+
+
+def test_history_follows_how_long_it_is_kept(people: People, settings: Any) -> None:
+    settings.HISTORY_DAYS = 365
+    for owner in (people.organisation, people.other):
+        units = [
+            make_instrument(owner, serial, api_key=make_key(owner, f"mycirrus-{owner.pk}{serial}-AAAA"))
+            for serial in "123"
+        ]
+        with organisation_scope(owner.pk):
+            targets_ensure(instruments=units, now=NOW)
+            history = SyncTarget.objects.filter(lane=Lane.BACKFILL, resource=Resource.NOISE)
+            # One is whole, one has come far, and one has only begun.
+            for unit, days in zip(units, (365, 200, 10), strict=True):
+                history.filter(instrument=unit).update(watermark_at=NOW - timedelta(days=days))
+            history.filter(instrument=units[0]).update(done_at=NOW)
+    with organisation_scope(people.other.pk):
+        others = set(SyncTarget.objects.values_list("pk", "floor_at", "watermark_at", "done_at"))
+
+    def told() -> list[tuple[Any, ...]]:
+        rows = SyncTarget.objects.filter(lane=Lane.BACKFILL, resource=Resource.NOISE).order_by("instrument")
+        return [(row.floor_at, row.watermark_at, row.done_at is not None) for row in rows]
+
+    with organisation_scope(people.organisation.pk):
+        units = list(Instrument.objects.order_by("pk"))
+        rule = Retention.objects.create(resource=Resource.NOISE, days=90)
+        stored = Gap.Kind.ABSENT
+        for days in (100, 50):
+            Gap.objects.create(
+                instrument=units[0],
+                resource=Resource.NOISE,
+                kind=stored,
+                start_at=NOW - timedelta(days=days, hours=1),
+                end_at=NOW - timedelta(days=days),
+                found_at=NOW,
+            )
+    # Rows go by the hour, the list comes every ten minutes: whichever is first.
+    rows_drop(organisation=people.organisation, now=NOW)
+    floor = NOW.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=89)
+    with organisation_scope(people.organisation.pk):
+        shortened = [(floor, floor, True), (floor, floor, True), (floor, NOW - timedelta(days=10), False)]
+        assert told() == shortened
+        for unit in units:
+            targets_ensure(instruments=[unit], now=NOW)
+        assert told() == shortened
+        # Nothing of what was let go is missing, or on its way.
+        assert [row["end_at"] for row in missing_of(Resource.NOISE) if row["kind"] == stored] == [
+            NOW - timedelta(days=50)
+        ]
+        waiting = [row for row in missing_of(Resource.NOISE) if row["kind"] == NOT_FETCHED]
+        assert [(row["start_at"], row["serial"]) for row in waiting] == [(floor, "3")]
+        rule.days = 180
+        rule.save()
+        for unit in units:
+            targets_ensure(instruments=[unit], now=NOW)
+        longer = floor - timedelta(days=90)
+        assert told() == [
+            (longer, floor, False),
+            (longer, floor, False),
+            (longer, NOW - timedelta(days=10), False),
+        ]
+        rule.delete()
+        for unit in units:
+            targets_ensure(instruments=[unit], now=NOW)
+        assert {floor_at for floor_at, *_ in told()} == {NOW - timedelta(days=365)}
+        assert [watermark for _, watermark, _ in told()] == [floor, floor, NOW - timedelta(days=10)]
+    with organisation_scope(people.other.pk):
+        assert set(SyncTarget.objects.values_list("pk", "floor_at", "watermark_at", "done_at")) == others
 
 
 def test_of_the_demo_a_week_is_fetched(owner: Organisation, settings: Any) -> None:

@@ -1,0 +1,66 @@
+"""How far back each resource is fetched: as far as history is wanted, and no further than it is kept."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce
+
+from instruments.models import Organisation
+from monitoring.models import Lane, Retention
+from monitoring.models.sync import SyncTargetQuerySet
+
+# A demo of a week is full within minutes.
+DEMO_HISTORY_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Floors:
+    """The instants below which nothing is asked for: of everything, and of each resource that is let go before it."""
+
+    history: datetime
+    kept: dict[str, datetime]
+
+    def of(self, resource: str) -> datetime:
+        """That of ``resource``."""
+        return self.kept.get(resource, self.history)
+
+    def moved(self, resource: str, floor_at: datetime) -> bool:
+        """Whether a target that ends at ``floor_at`` is to end elsewhere. What only grew older is kept all the same."""
+        floor = self.of(resource)
+        return floor_at > floor or (floor_at < floor and resource in self.kept)
+
+
+def floors_of(organisation_id: int, now: datetime) -> Floors:
+    """Those of the organisation in scope; what is kept for so many days is told from a midnight on, and rises daily."""
+    history = now - timedelta(days=_history_days(organisation_id))
+    kept = {
+        resource: (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        for resource, days in Retention.objects.values_list("resource", "days")
+    }
+    return Floors(history, {resource: floor for resource, floor in kept.items() if floor > history})
+
+
+def _history_days(organisation_id: int) -> int:
+    days: int = settings.HISTORY_DAYS
+    if days > DEMO_HISTORY_DAYS and Organisation.objects.filter(pk=organisation_id, is_demo=True).exists():
+        return DEMO_HISTORY_DAYS
+    return days
+
+
+def floors_follow(*, targets: SyncTargetQuerySet, floors: Floors, now: datetime) -> None:
+    """Have ``targets`` end at ``floors``: where more is wanted, what had reached its own goes on from there.
+
+    Where less is kept, what has come past the new one is done, and would go on from that: what lies below is let go.
+    """
+    # Not under a turn that is under way: it may end at the old floor, and be done with that. The next list finds it.
+    free = targets.filter(Q(lease_until=None) | Q(lease_until__lte=now)).exclude(lane=Lane.LIVE)
+    lower = free.exclude(resource__in=floors.kept).filter(floor_at__gt=floors.history)
+    lower.update(floor_at=floors.history, done_at=None)
+    for resource, floor in floors.kept.items():
+        theirs = free.filter(resource=resource)
+        theirs.filter(floor_at__gt=floor).update(floor_at=floor, done_at=None)
+        past = theirs.filter(floor_at__lt=floor, lane=Lane.BACKFILL, watermark_at__lte=floor)
+        past.update(floor_at=floor, watermark_at=floor, done_at=Coalesce("done_at", Value(now)))
+        theirs.filter(floor_at__lt=floor).update(floor_at=floor)
