@@ -2,7 +2,7 @@
 
 Partitions are made by the daily task and after migrations, never while rows are written: it takes a lock on the
 whole table, and two writers that each hold a part of it would wait for each other. A row whose month has no
-partition goes into the default one and is found there like any other.
+partition goes into the default one and is found there like any other, until that month is made of it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,12 @@ MONTHS_AHEAD = 3
 # A change of a table waits for everybody who reads it, a pg_dump of hours among them, and who comes to read it then
 # waits behind the change. So long at most; the next hour tries again.
 LOCK_WAIT = "2s"
+# A month of rows is taken out of the default partition in one transaction, or some would be in neither. Meanwhile who
+# corrects one of them waits, so long at most; at its end the partition is held, and everybody waits who reads it.
+MOVE = "30s"
+HOLD = "2s"
 _LOCK_NOT_AVAILABLE = "55P03"
+_CHECK_VIOLATION = "23514"
 
 
 class TableBusy(Exception):
@@ -85,23 +90,38 @@ def partitions(table: str, using: str = "default") -> list[Partition]:
 
 def table_change(statement: str, values: Sequence[Any] = (), *, using: str = "default") -> None:
     """Make or drop a month in a transaction of its own. Raises TableBusy, and what PostgreSQL says."""
+    _table_changes([(statement, values)], using)
+
+
+def _table_changes(steps: Sequence[tuple[str, Sequence[Any]]], using: str) -> None:
+    """All of them or none."""
     try:
         with transaction.atomic(using=using), connections[using].cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
-            cursor.execute(statement, values)
+            for statement, values in steps:
+                cursor.execute(statement, values)
     except DatabaseError as error:
-        if getattr(error.__cause__, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+        if _sqlstate(error) != _LOCK_NOT_AVAILABLE:
             raise
         log.warning("partitions_wait", statement=statement)
         raise TableBusy from None
 
 
+def _sqlstate(error: DatabaseError) -> str | None:
+    return getattr(error.__cause__, "sqlstate", None)
+
+
 def partitions_ensure(
-    *, now: datetime, kept: Mapping[str, datetime] | None = None, using: str = "default"
+    *,
+    now: datetime,
+    kept: Mapping[str, datetime] | None = None,
+    using: str = "default",
+    patient: bool = False,
 ) -> list[str]:
     """Make what is missing from the oldest month that is kept to three months ahead; return the new names.
 
-    ``kept``: since when, of the tables of which nobody keeps all.
+    ``kept``: since when, of the tables of which nobody keeps all. ``patient``: take what lies in the default partition
+    however long everybody waits for it.
     """
     connection = connections[using]
     if connection.vendor != "postgresql":
@@ -115,22 +135,58 @@ def partitions_ensure(
             partition = partition_of(table, start, end)
             if partition.name in standing:
                 continue
-            quote = connection.ops.quote_name
             try:
-                table_change(
-                    f"CREATE TABLE {quote(partition.name)} PARTITION OF {quote(table)} "
-                    "FOR VALUES FROM (%s) TO (%s)",
-                    [start, end],
-                    using=using,
-                )
+                _month_make(table, partition, using, patient)
             except TableBusy:
                 # Whoever reads this one for so long reads the others, too.
                 return made
-            except DatabaseError:
-                # Another process made it, or rows of this month lie in the default partition and stay there.
+            except DatabaseError as error:
+                # Another process made it, or it is too much to move while others wait.
+                log.warning("month_not_made", month=partition.name, sqlstate=_sqlstate(error))
                 continue
             made.append(partition.name)
     return made
+
+
+def _month_make(table: str, partition: Partition, using: str, patient: bool) -> None:
+    quote, span = connections[using].ops.quote_name, [partition.start_at, partition.end_at]
+    try:
+        table_change(
+            f"CREATE TABLE {quote(partition.name)} PARTITION OF {quote(table)} FOR VALUES FROM (%s) TO (%s)",
+            span,
+            using=using,
+        )
+    except DatabaseError as error:
+        if _sqlstate(error) != _CHECK_VIOLATION:
+            raise
+        # Rows of this month lie in the default partition.
+        _month_move(table, partition, using, patient)
+
+
+def _month_move(table: str, partition: Partition, using: str, patient: bool) -> None:
+    """Make a month of its rows in the default partition. Killed at any moment it leaves them there."""
+    quote, span = connections[using].ops.quote_name, [partition.start_at, partition.end_at]
+    parent, default, month = quote(table), quote(f"{table}_default"), quote(partition.name)
+    within = "start_at >= %s AND start_at < %s"
+    move = (
+        f"WITH moved AS (DELETE FROM {default} WHERE {within} RETURNING *) "  # noqa: S608 - every name is ours
+        f"INSERT INTO {month} SELECT * FROM moved"
+    )
+    _table_changes(
+        [
+            # By the check PostgreSQL knows without reading the rows that they belong there.
+            (f"CREATE TABLE {month} (LIKE {parent} INCLUDING ALL, CONSTRAINT within CHECK ({within}))", span),
+            (f"SET LOCAL statement_timeout = '{0 if patient else MOVE}'", ()),
+            (move, span),
+            (f"LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE", ()),
+            (f"SET LOCAL statement_timeout = '{0 if patient else HOLD}'", ()),
+            # What was written meanwhile.
+            (move, span),
+            (f"ALTER TABLE {parent} ATTACH PARTITION {month} FOR VALUES FROM (%s) TO (%s)", span),
+            (f"ALTER TABLE {month} DROP CONSTRAINT within", ()),
+        ],
+        using,
+    )
 
 
 def after_migrations(sender: Any, using: str, **_: Any) -> None:
@@ -141,7 +197,7 @@ def after_migrations(sender: Any, using: str, **_: Any) -> None:
             standing = set(connection.introspection.table_names(cursor))
         # Migrating backwards ends with no tables.
         if standing.issuperset(series_tables()):
-            partitions_ensure(now=datetime.now(UTC), using=using)
+            partitions_ensure(now=datetime.now(UTC), using=using, patient=True)
 
 
 class MonthPartitioned(Operation):

@@ -3,11 +3,12 @@
 import itertools
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from instruments.models import Instrument, Organisation
@@ -22,8 +23,16 @@ from monitoring.models import (
     WeatherSample,
 )
 from monitoring.possible import BOUNDS
+from monitoring.storage import partitions as storing
 from monitoring.storage import retention
-from monitoring.storage.partitions import months, partitions, partitions_ensure, series_tables
+from monitoring.storage.partitions import (
+    TableBusy,
+    months,
+    partition_of,
+    partitions,
+    partitions_ensure,
+    series_tables,
+)
 from monitoring.storage.retention import FLAGGED, partitions_drop, rows_drop
 from monitoring.storage.tasks import housekeeping
 from monitoring.sync.ingest import noise_store
@@ -31,6 +40,7 @@ from tests.conftest import People, make_instrument, make_organisation
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NOISE = NoiseMeasurement._meta.db_table
+SEPTEMBER, DEFAULT = f"{NOISE}_2026_09", f"{NOISE}_default"
 needs_partitions = pytest.mark.skipif(
     "connection.vendor != 'postgresql'", reason="only PostgreSQL has partitions"
 )
@@ -251,3 +261,144 @@ def test_a_dump_holds_up_the_months_and_no_reader(settings: Any) -> None:
     assert max(waited) < 10
     assert partitions_ensure(now=now) == [last]
     assert partitions_drop(now=now)
+
+
+@pytest.fixture
+def astray(people: People, settings: Any) -> list[datetime]:
+    """Rows of a September without a partition, and one of long ago."""
+    settings.HISTORY_DAYS = 200
+    partitions_ensure(now=NOW)
+    with connection.cursor() as cursor:
+        cursor.execute(f'DROP TABLE "{SEPTEMBER}"')
+    store(people.organisation, 0, 4000, *range(60, 70))
+    store(people.other, 61)
+    return lying(DEFAULT)
+
+
+def lying(table: str) -> list[datetime]:
+    with connection.cursor() as cursor:
+        cursor.execute(f'SELECT start_at FROM "{table}" ORDER BY start_at')  # noqa: S608
+        return [at for (at,) in cursor.fetchall()]
+
+
+def checks_of(table: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass",
+            [f'"{table}"'],
+        )
+        return sorted(told for (told,) in cursor.fetchall())
+
+
+@needs_partitions
+@pytest.mark.django_db(transaction=True)
+def test_a_month_is_made_of_its_rows_in_the_default_partition(people: People, astray: list[datetime]) -> None:
+    assert len(astray) == 12
+    assert partitions_ensure(now=NOW) == [SEPTEMBER]
+    assert lying(DEFAULT) == astray[:1]
+    assert lying(SEPTEMBER) == astray[1:]
+    assert ages(people.organisation) == [0, *range(60, 70), 4000]
+    assert ages(people.other) == [61]
+    # It is one like the others: by its keys a row is found again, and its instrument is of its organisation.
+    assert checks_of(SEPTEMBER) == checks_of(f"{NOISE}_2026_10")
+    with organisation_scope(people.organisation.pk):
+        unit = Instrument.objects.get()
+        row = NoiseMeasurement(organisation=people.organisation, instrument=unit, start_at=astray[5])
+        with pytest.raises(IntegrityError):
+            row.save(force_insert=True)
+    # A second time there is nothing to do; and it goes whole, as they do.
+    assert partitions_ensure(now=NOW) == []
+    for organisation in (people.organisation, people.other):
+        with organisation_scope(organisation.pk):
+            Retention.objects.create(resource=Resource.NOISE, days=40)
+    assert SEPTEMBER in partitions_drop(now=NOW)
+
+
+@needs_partitions
+@pytest.mark.django_db(transaction=True)
+def test_what_is_written_while_a_month_is_made_is_not_lost(people: People, astray: list[datetime]) -> None:
+    stop, written = threading.Event(), list[datetime]()
+
+    def write() -> None:
+        try:
+            with organisation_scope(people.organisation.pk):
+                unit = Instrument.objects.get()
+                for number in itertools.count():
+                    at = astray[1] + timedelta(hours=1, seconds=number)
+                    # Whoever waits for the lock finds the month elsewhere, and comes again.
+                    with suppress(DatabaseError):
+                        NoiseMeasurement.objects.create(
+                            organisation=people.organisation, instrument=unit, start_at=at
+                        )
+                        written.append(at)
+                    if stop.is_set():
+                        return
+        finally:
+            connection.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        while not written:
+            time.sleep(0.01)
+        # Who writes holds it for a moment only: one of a few tries comes through.
+        made = next((made for _ in range(20) if (made := partitions_ensure(now=NOW))), [])
+    finally:
+        stop.set()
+        writer.join(60)
+    assert made == [SEPTEMBER]
+    assert lying(DEFAULT) == astray[:1]
+    assert lying(SEPTEMBER) == sorted([*astray[1:], *written])
+
+
+@needs_partitions
+@pytest.mark.django_db(transaction=True)
+def test_a_month_that_cannot_be_made_while_others_wait_stays_where_it_is(
+    astray: list[datetime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "HOLD", "1ms")
+    assert partitions_ensure(now=NOW) == []
+    assert lying(DEFAULT) == astray
+    # As `migrate` does, for which everybody waits.
+    assert partitions_ensure(now=NOW, patient=True) == [SEPTEMBER]
+    assert lying(SEPTEMBER) == astray[1:]
+
+
+@needs_partitions
+@pytest.mark.django_db(transaction=True)
+def test_one_that_is_killed_in_the_middle_leaves_every_row(
+    astray: list[datetime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "LOCK_WAIT", "60s")
+    ended: list[BaseException] = []
+    month = partition_of(NOISE, *next(months(astray[1], astray[1])))
+
+    def move() -> None:
+        try:
+            storing._month_move(NOISE, month, "default", patient=False)
+        except BaseException as error:
+            ended.append(error)
+        finally:
+            connection.close()
+
+    mover = threading.Thread(target=move)
+    with transaction.atomic(), connection.cursor() as cursor:
+        # It comes as far as this row.
+        cursor.execute(f'SELECT 1 FROM "{DEFAULT}" WHERE start_at = %s FOR UPDATE', [astray[-1]])  # noqa: S608
+        mover.start()
+        killed, deadline = False, time.monotonic() + 30
+        while not killed and time.monotonic() < deadline:
+            # Within a transaction it is looked at once.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'WITH moved%%'"
+            )
+            killed = cursor.fetchone() is not None
+    mover.join(60)
+    assert killed
+    assert len(ended) == 1
+    assert not isinstance(ended[0], TableBusy)
+    assert lying(DEFAULT) == astray
+    assert partitions_ensure(now=NOW) == [SEPTEMBER]
+    assert lying(SEPTEMBER) == astray[1:]
