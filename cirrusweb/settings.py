@@ -294,7 +294,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TASK_QUEUES = [Queue("celery"), Queue("hints"), Queue("sync")]
 CELERY_TASK_ROUTES = {
     "monitoring.sync.tasks.run": {"queue": "sync"},
-    "monitoring.storage.tasks.housekeeping": {"queue": "sync"},
+    "monitoring.storage.tasks.*": {"queue": "sync"},
     "monitoring.timehistory.tasks.run": {"queue": "sync"},
 }
 CELERY_TASK_PUBLISH_RETRY = False

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from instruments.models import Activity, ApiKey, Instrument
 from instruments.tenancy import organisation_scope
 from monitoring.models import HistoryState, TimeHistoryHour, TimeHistoryRequest
-from monitoring.timehistory import turns
+from monitoring.timehistory import requests, turns
 from monitoring.timehistory.claims import histories_claim
 from monitoring.timehistory.grid import samples_of
 from monitoring.timehistory.reading import hours_stored
@@ -301,6 +302,44 @@ def test_what_is_old_or_too_much_is_let_go(unit: Instrument, people: People, set
     settings.TIME_HISTORY_MB = 0
     assert histories_expire(now=now) == 2
     assert not TimeHistoryHour.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_make_room_at_once_let_go_of_no_more_than_one_would(
+    people: People, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    settings.TIME_HISTORY_MB = 1
+    with organisation_scope(people.organisation.pk):
+        unit = make_instrument(people.organisation)
+        made = [ask(unit, people) for _ in range(3)]
+        TimeHistoryRequest.objects.update(state=HistoryState.DONE, finished_at=now, bytes=400_000)
+
+    def expire() -> None:
+        try:
+            with organisation_scope(people.organisation.pk):
+                histories_expire(now=now)
+        finally:
+            connection.close()
+
+    others: list[threading.Thread] = []
+    stored_bytes = requests.stored_bytes
+
+    def overtaken() -> int:
+        """What was stored before another came in between."""
+        stored = stored_bytes()
+        if not others:
+            others.append(threading.Thread(target=expire))
+            others[0].start()
+            # Until it has ended, or waits for us.
+            others[0].join(1.0)
+        return stored
+
+    monkeypatch.setattr(requests, "stored_bytes", overtaken)
+    expire()
+    others[0].join(60)
+    with organisation_scope(people.organisation.pk):
+        assert TimeHistoryRequest.objects.count() == len(made) - 1
 
 
 def test_more_than_the_organisation_may_keep_is_refused(
