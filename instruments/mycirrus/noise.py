@@ -33,7 +33,7 @@ _PLAIN: dict[str, str | None] = {
 }
 _INSTANTS = re.compile(r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)+", re.ASCII)
 _NOTHING, _LONGEST = timedelta(0), timedelta(days=1)
-_NEVER = "0002"  # .NET's "never" is year 1
+_NEVER, _EVER = "0002", "9999"  # .NET's "never" is year 1, its "for ever" year 9999
 
 _POSSIBLE = Annotated[float, msgspec.Meta(ge=POSSIBLE_DB[0], le=POSSIBLE_DB[1])]
 _Decoder: TypeAlias = msgspec.json.Decoder[list[msgspec.Struct]]
@@ -201,7 +201,7 @@ def _decoder(keys: tuple[str, ...], names: tuple[str, ...], types: Mapping[str, 
 def _times(starts: Column, ends: Column | None, lengths: Column | None) -> Times | None:
     # One row's end is nearly always another's start.
     distinct = dict.fromkeys([*starts, *(ends or ())])
-    if min(distinct) < _NEVER or not _INSTANTS.fullmatch("".join(distinct)):
+    if min(distinct) < _NEVER or max(distinct) >= _EVER or not _INSTANTS.fullmatch("".join(distinct)):
         return None
     try:
         instant = dict(zip(distinct, map(datetime.fromisoformat, distinct), strict=True)).__getitem__

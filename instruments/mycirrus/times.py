@@ -25,13 +25,13 @@ def parse_time(text: object) -> datetime | None:
     """The aware UTC instant that `text` names, or None where it names none.
 
     A missing zone is UTC (contract 1.7). Digits past the microsecond (.NET sends seven) are cut off, not
-    rounded: rounding could move a reading into the next second or past the end of its range. Year 1 is
-    .NET's "never" and so None.
+    rounded: rounding could move a reading into the next second or past the end of its range. Years 1 and 9999 are
+    .NET's "never" and "for ever", and so None.
     """
     if not isinstance(text, str) or not (match := _TIME.fullmatch(text.strip())):
         return None
     year, month, day, hour, minute, second, fraction, zone = match.groups()
-    if year == "0001":
+    if year in ("0001", "9999"):
         return None
     microsecond = int((fraction or "0")[:6].ljust(6, "0"))
     try:

@@ -64,6 +64,14 @@ def test_a_recording_that_says_only_when_it_was_triggered_holds_up_no_other(turn
     ]
 
 
+def test_a_level_of_the_end_of_time_holds_up_none_after_it(turn: Turn) -> None:
+    """.NET's greatest instant: whatever is added to it is none."""
+    rows = [{"startTime": ago(minutes), "duration": 60, "LAeq": 50.0} for minutes in (4, 3)]
+    after = turn(Resource.NOISE, *rows, {"startTime": "9999-12-31T23:59:59Z", "duration": 60, "LAeq": 51.0})
+    assert (after.outcome, after.message) == (Outcome.OK, "")
+    assert NoiseMeasurement.objects.count() == 2
+
+
 @pytest.mark.parametrize("length", [60_000, 1e5, 1e20, 1e300, -60, 0])
 def test_a_row_of_levels_that_says_a_wrong_length_holds_up_none_after_it(
     turn: Turn, served: Served, length: float
