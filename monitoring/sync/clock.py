@@ -9,7 +9,7 @@ from django.dispatch import Signal
 
 from instruments.models import ApiKey
 from instruments.tenancy import all_organisations
-from monitoring.models import AlertDelivery, Digest, InstrumentAction, SyncTarget, TimeHistoryRequest
+from monitoring.models import AlertDelivery, Digest, InstrumentAction, Lane, SyncTarget, TimeHistoryRequest
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +43,8 @@ def clock_mend(*, now: datetime) -> None:
             Q(outcome_at__gt=now) | Q(outcome_at=None, due_at__gt=now) | Q(lease_until__gt=longest),
             done_at=None,
         ).update(**free)
+        # From there on they ask, and would not before that time; they look as far back as at first.
+        SyncTarget.objects.filter(watermark_at__gt=now).exclude(lane=Lane.BACKFILL).update(watermark_at=None)
         ApiKey.objects.filter(paused_until__gt=now).update(paused_until=None)
         ahead = Q(due_at__gt=now) | Q(lease_until__gt=longest)
         for owed in (AlertDelivery, Digest):

@@ -26,13 +26,16 @@ from monitoring.models import (
     Incident,
     IncidentChange,
     InstrumentAction,
+    Lane,
     Outcome,
+    Resource,
     SyncTarget,
     TimeHistoryRequest,
 )
 from monitoring.sync.beat import BEAT_KEY
 from monitoring.sync.claims import due_claim, target_release, targets_ensure
 from monitoring.sync.clock import SECOND_LOOK, clock_noted
+from monitoring.sync.histories import HISTORIES
 from monitoring.sync.tasks import tick
 from tests.conftest import People, make_instrument, make_key
 from tests.monitoring.failing import NIGHT, arrive, check
@@ -77,6 +80,18 @@ def test_nothing_waits_for_an_hour_that_never_was(ahead: datetime) -> None:
         assert live.due(ahead).count() == live.count() > 10
         assert AlertDelivery.objects.due(ahead).count() == AlertDelivery.objects.count() == 2
         assert InstrumentAction.objects.due(ahead).count() == 1
+
+
+def test_nothing_is_asked_for_from_a_time_that_is_yet_to_come_on(ahead: datetime) -> None:
+    """A year ahead checks would not be asked for in all of that year: they are read up to now, whatever there is."""
+    with all_organisations(reason="the test looks at everything"):
+        targets = SyncTarget.objects.filter(resource=Resource.SIC)
+        history = set(targets.filter(lane=Lane.BACKFILL).values_list("watermark_at", flat=True))
+        targets.filter(lane=Lane.LIVE).update(watermark_at=ahead + timedelta(days=365))
+        assert clock_noted(before=ahead + timedelta(days=365), now=ahead)
+        live = targets.select_related("instrument").get(lane=Lane.LIVE)
+        assert HISTORIES[Resource.SIC].since(live, ahead) < ahead - timedelta(days=300)
+        assert set(targets.filter(lane=Lane.BACKFILL).values_list("watermark_at", flat=True)) == history
 
 
 def test_a_clock_that_goes_on_wakes_nobody(ahead: datetime) -> None:
