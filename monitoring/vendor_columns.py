@@ -14,6 +14,7 @@ from monitoring.models import (
     GasSample,
     MonitorStats,
     NoiseMeasurement,
+    NoiseRollup,
     ParticulateSample,
     PeakParticleVelocity,
     StatusChange,
@@ -75,6 +76,23 @@ def _bands(bands: FrequencyMeasurement.Bands) -> Series:
     )
 
 
+def _rollups(bucket: NoiseRollup.Bucket) -> Series:
+    """Sums of levels in names of ours: LAeq is 10 log(energy_s / valid_s), over several rows of their sums (R1)."""
+    return Series(
+        NoiseRollup,
+        "start_at",
+        {
+            "startTime": "start_at",
+            "duration": "bucket_s",
+            "energy_s": "energy",
+            "valid_s": "valid_s",
+            "count": "count",
+            **{name: name for name in ("LAeq_min", "LAeq_max", "LAFMax", "LCPeak")},
+        },
+        only={"bucket_s": bucket},
+    )
+
+
 def _periods(model: Any, bounds: str = "", **columns: str) -> Series:
     return Series(
         model,
@@ -96,6 +114,9 @@ SERIES: dict[str, Series] = {
         },
         bounds="noise",
     ),
+    "noise-quarters": _rollups(NoiseRollup.Bucket.QUARTER),
+    "noise-hours": _rollups(NoiseRollup.Bucket.HOUR),
+    "noise-days": _rollups(NoiseRollup.Bucket.DAY),
     "calibrations": Series(
         Calibration,
         "at",
@@ -203,10 +224,13 @@ SERIES: dict[str, Series] = {
             "thirdOctave": "document",
             "timeHistoryId": "time_history_id",
             "audioId": "audio_id",
-            # What people said of it here; MyCirrus knows nothing of these three.
+            # What people said of it here; MyCirrus knows nothing of these six.
             "cause": "tag__cause",
             "comment": "tag__comment",
             "excluded": "tag__excluded",
+            "excluded_at": "tag__excluded_at",
+            "excluded_by": "tag__excluded_by_name",
+            "tagged_at": "tag__changed_at",
         },
         tie="name",
         read={
@@ -234,20 +258,3 @@ SERIES: dict[str, Series] = {
         CalibrationLogEntry, "at", {"time": "at", "user": "user", "message": "message"}, tie="digest"
     ),
 }
-# One row each, in the vendor's names where it has one; the last three are ours.
-INSTRUMENT_COLUMNS = {
-    "serialNumber": "serial",
-    "type": "type",
-    "model": "model",
-    "name": "name",
-    "subscription.status": "subscription_status",
-    "subscription.tier": "subscription_tier",
-    "subscription.addons": "subscription_addons",
-    "feature": "features",
-    "position.latitude": "latitude",
-    "position.longitude": "longitude",
-    "firstSeen": "first_seen_at",
-    "lastSeen": "seen_at",
-    "gone": "gone_at",
-}
-RESOURCES = (*SERIES, "instruments")

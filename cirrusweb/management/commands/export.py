@@ -12,8 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from cirrusweb.console import OperatorCommand, organisation_named, utc_instant
 from instruments.tenancy import organisation_scope
-from monitoring.export import WRITERS, UnknownInstrument, export_rows
-from monitoring.vendor_columns import RESOURCES
+from monitoring.export import RESOURCES, WRITERS, NotNarrowed, UnknownInstrument, export_rows
 
 
 @contextmanager
@@ -34,8 +33,9 @@ class Command(OperatorCommand):
     """Rows go straight from the database to the stream: a year of a fleet needs no more memory than a day."""
 
     help = (
-        "Write an organisation's stored rows of one resource for a time range, as CSV or JSON lines, under the "
-        "names that MyCirrus gives its values. Times are UTC. A missing value is empty (null in JSON), never zero."
+        "Write an organisation's stored rows of one resource for a time range, as CSV or JSON lines: what was "
+        "measured, under the names that MyCirrus gives its values, or what people did and decided here. Times are UTC. "
+        "A missing value is empty (null in JSON), never zero. No key, password or other secret is ever written."
     )
     examples = (
         "  manage.py export harbour noise --start 2026-11-01 --end 2026-12-01 --output november.csv\n"
@@ -69,6 +69,8 @@ class Command(OperatorCommand):
                 rows = export_rows(resource=resource, start=start, end=end, serials=options["serial"])
             except UnknownInstrument as error:
                 raise CommandError(f"{organisation.name} has no instrument {error}.") from None
+            except NotNarrowed as error:
+                raise CommandError(f"{resource} has no {error} to choose by: it is written whole.") from None
             if options["output"] is None:
                 count = self._to_standard_output(write, resource, rows)
             else:
