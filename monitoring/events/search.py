@@ -1,6 +1,7 @@
 """Which events somebody wants to see: the form of filters, the rows that fit, and their neighbours in the list."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cache
 from hashlib import blake2b
@@ -24,6 +25,25 @@ NEWEST = 5
 NO_CAUSE = "-"
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of the list, the greatest of ``column`` first, and the words for its top, and for up and down in it."""
+
+    column: str
+    words: Any
+    top: Any
+    up: Any
+    down: Any
+
+
+ORDERS = {
+    "": Order("start_at", _("Newest first"), _("Newest"), _("Newer"), _("Older")),
+    "loudest": Order("level_order", _("Loudest first"), _("Loudest"), _("Louder"), _("Quieter")),
+    "longest": Order("length_order", _("Longest first"), _("Longest"), _("Longer"), _("Shorter")),
+}
+NEWEST_FIRST = ORDERS[""]
+
+
 class EventFilter(forms.Form):
     """What can be asked for; all of it may be left empty."""
 
@@ -39,6 +59,9 @@ class EventFilter(forms.Form):
     )
     sound = forms.ChoiceField(
         label=_("Sound"), required=False, choices=[("", _("With and without")), ("yes", _("With sound only"))]
+    )
+    sort = forms.ChoiceField(
+        label=_("Sorted by"), required=False, choices=[(name, order.words) for name, order in ORDERS.items()]
     )
 
     def __init__(self, asked: QueryDict) -> None:
@@ -61,7 +84,12 @@ class EventFilter(forms.Form):
     @property
     def is_narrowed(self) -> bool:
         """Whether anything but everything was asked for."""
-        return any(self.cleaned_data.values())
+        return any(value for name, value in self.cleaned_data.items() if name != "sort")
+
+    @property
+    def order(self) -> Order:
+        """In which order events are listed."""
+        return ORDERS[self.cleaned_data.get("sort", "")]
 
     @property
     def query(self) -> str:
@@ -138,29 +166,22 @@ def instruments_named(word: str) -> list[int]:
     return list(found.values_list("pk", flat=True)[:MOST_INSTRUMENTS])
 
 
-def event_page(rows: Any, *, before: Event | None, most: int) -> Sequence[Event]:
-    """At most ``most`` of ``rows``, newest first, below ``before``. One query."""
-    if before is not None:
-        rows = rows.older_than(before)
-    return list(rows.select_related("instrument", "tag").newest_first()[:most])
+def rows_shown(every: Any, keys: Sequence[int]) -> list[Any]:
+    """The rows of these keys as they are now, in the order of the keys, whatever they were found by. One query."""
+    found = every.in_bulk(keys)
+    return [found[key] for key in keys if key in found]
 
 
-def events_shown(keys: Sequence[int]) -> Sequence[Event]:
-    """The events of these keys as they are now, newest first, whatever they were found by. One query."""
-    return list(Event.objects.filter(pk__in=keys).select_related("instrument", "tag").newest_first())
-
-
-def events_since(rows: Any, *, shown: Sequence[Event], before: Event | None, full: bool, most: int) -> int:
+def rows_since(rows: Any, *, shown: Sequence[Any], full: bool, most: int, column: str) -> int:
     """How many of ``rows`` would stand among ``shown`` or above them by now; ``most`` are counted. One query.
 
     ``full`` says that the list went on below ``shown``: what comes there is no news of this page.
     """
-    rows = rows.exclude(pk__in=[event.pk for event in shown])
-    if before is not None:
-        rows = rows.older_than(before)
+    rows = rows.exclude(pk__in=[row.pk for row in shown])
     if full and shown:
-        rows = rows.newer_than(shown[-1])
-    return len(rows.values_list("pk")[:most])
+        rows = rows.above(shown[-1], column)
+    # In no order: in that of time the database would walk past all that is quieter.
+    return len(rows.order_by().values_list("pk")[:most])
 
 
 def newest_events(instrument: Instrument) -> Sequence[Event]:
@@ -169,20 +190,22 @@ def newest_events(instrument: Instrument) -> Sequence[Event]:
     return list(rows[:NEWEST])
 
 
-def events_version(events: Sequence[Event], *more: object) -> str:
-    """What a poll compares: it changes with whatever a list says of ``events``, and with ``more``."""
-    told: list[Any] = [more]
-    for event in events:
-        told += [event.pk, event.end_at, event.type, event.level_db, event.audio_id != ""]
-        if tag := getattr(event, "tag", None):
-            told += [tag.excluded, tag.cause, tag.comment]
+def event_told(event: Event) -> list[Any]:
+    """Whatever a list says of ``event``, but for its instrument."""
+    told = [event.pk, event.end_at, event.type, event.level_db, event.audio_id != ""]
+    tag = getattr(event, "tag", None)
+    return told if tag is None else [*told, tag.excluded, tag.cause, tag.comment]
+
+
+def version_of(*told: object) -> str:
+    """What a poll compares: it changes with whatever a list tells."""
     return blake2b(repr(told).encode(), digest_size=8).hexdigest()
 
 
-def neighbours(rows: Any, event: Event) -> tuple[Event | None, Event | None]:
+def neighbours(rows: Any, event: Event, order: Order) -> tuple[Event | None, Event | None]:
     """The event above and the one below ``event`` in the list of ``rows``. Two queries."""
-    newer = rows.newer_than(event).order_by("start_at", "pk").first()
-    return newer, rows.older_than(event).newest_first().first()
+    above = rows.above(event, order.column).sorted_by(order.column, rising=True).first()
+    return above, rows.below(event, order.column).sorted_by(order.column).first()
 
 
 def _address(asked: dict[str, Any]) -> str:

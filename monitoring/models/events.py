@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import GreaterThan, LessThan
 
 from instruments.models import Instrument
 from instruments.tenancy import OrgOwned, ScopedManager, ScopedQuerySet
@@ -13,27 +14,59 @@ if TYPE_CHECKING:
     from typing import Self
 
 
+def _keys(column: str) -> tuple[str, ...]:
+    """What a list by ``column`` is sorted by, which tells any two rows apart."""
+    return tuple(dict.fromkeys((column, "start_at", "pk")))
+
+
+def _compared(row: Any, column: str) -> tuple[models.Func, models.Func]:
+    # As one row value each: by it the database begins at the right place of the index, however many are alike.
+    names = _keys(column)
+    return _Together(*names), _Together(*(models.Value(getattr(row, name)) for name in names))
+
+
+class _Together(models.Func):
+    template = "(%(expressions)s)"
+    output_field = models.BooleanField()
+
+
 class HappeningQuerySet(ScopedQuerySet):
     """Things with a start, in the organisation in scope, as lists go through them."""
 
+    def sorted_by(self, column: str, *, rising: bool = False) -> "Self":
+        """In the order of a list: by ``column``, then the newest first; the key tells two of one instant apart."""
+        return self.order_by(*(f"{'' if rising else '-'}{name}" for name in _keys(column)))
+
     def newest_first(self) -> "Self":
-        """In the order of the list; the key tells two of one instant apart."""
-        return self.order_by("-start_at", "-pk")
+        """In the usual order of a list."""
+        return self.sorted_by("start_at")
 
-    def older_than(self, row: Any) -> "Self":
+    def below(self, row: Any, column: str = "start_at") -> "Self":
         """Those that the list has below ``row``."""
-        # The first condition alone lets the database begin at the right place of the index.
-        later = Q(start_at__lt=row.start_at) | Q(pk__lt=row.pk)
-        return self.filter(later, start_at__lte=row.start_at)
+        return self.filter(LessThan(*_compared(row, column)))
 
-    def newer_than(self, row: Any) -> "Self":
+    def above(self, row: Any, column: str = "start_at") -> "Self":
         """Those that the list has above ``row``."""
-        earlier = Q(start_at__gt=row.start_at) | Q(pk__gt=row.pk)
-        return self.filter(earlier, start_at__gte=row.start_at)
+        return self.filter(GreaterThan(*_compared(row, column)))
 
     def starting(self, start: datetime, end: datetime) -> "Self":
         """Those that begin in [start, end)."""
         return self.filter(start_at__gte=start, start_at__lt=end)
+
+
+class Seconds(models.Func):
+    """From one instant to another, to the millisecond: without time zones, so that a column can be made of it."""
+
+    arity = 2
+    output_field = models.FloatField()
+    template = "ROUND(EXTRACT(EPOCH FROM (%(expressions)s))::numeric, 3)::double precision"
+    arg_joiner = " - "
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        end, start = (models.Func(each, function="julianday") for each in self.get_source_expressions())
+        return compiler.compile(
+            models.Func((end - start) * 86_400, 3, function="ROUND", output_field=self.output_field)
+        )
 
 
 class EventQuerySet(HappeningQuerySet):
@@ -60,6 +93,15 @@ class Event(OrgOwned):
     audio_at = models.DateTimeField(null=True)
     time_history_id = models.CharField(max_length=200, blank=True)
     audio_id = models.CharField(max_length=200, blank=True)
+    # What a list is sorted by: without a level, or an end, an event comes last.
+    level_order = models.GeneratedField(
+        expression=Coalesce("level_db", models.Value(-1e9)), output_field=models.FloatField(), db_persist=True
+    )
+    length_order = models.GeneratedField(
+        expression=Coalesce(Seconds("end_at", "start_at"), models.Value(-1e9)),
+        output_field=models.FloatField(),
+        db_persist=True,
+    )
     # The columns of `overall` have no published names, so the arrays stay as they came.
     document = models.JSONField(default=dict)
 
@@ -72,7 +114,11 @@ class Event(OrgOwned):
                 fields=["organisation", "instrument", "start_at", "name"], name="event_once"
             )
         ]
-        indexes = [models.Index(fields=["organisation", "start_at", "id"], name="event_time")]
+        indexes = [
+            models.Index(fields=["organisation", "start_at", "id"], name="event_time"),
+            models.Index(fields=["organisation", "level_order", "start_at", "id"], name="event_level"),
+            models.Index(fields=["organisation", "length_order", "start_at", "id"], name="event_length"),
+        ]
 
     @property
     def duration(self) -> timedelta | None:

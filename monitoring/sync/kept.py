@@ -150,7 +150,8 @@ def records(model: Any, key: Sequence[str], cells: Callable[[Any], dict[str, Any
 
     ``at`` names the column of when they were: what is stored of that time is read first, for nearly all of it is there.
     """
-    names = {field.name for field in model._meta.concrete_fields} - {"id", "organisation", "instrument"}
+    names = {field.name for field in model._meta.concrete_fields if not field.generated}
+    names -= {"id", "organisation", "instrument"}
     told = sorted(names - set(key))
 
     def store(instrument: Instrument, rows: Sequence[Any], now: datetime) -> bool:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from instruments.models import Instrument
-from monitoring.events.search import events_version, newest_events
+from monitoring.events.search import event_told, newest_events, version_of
 from monitoring.events.timeline import Hour
 from monitoring.templatetags.levels import written
 
@@ -53,6 +53,6 @@ def events_panel(context: template.Context, instrument: Instrument) -> dict[str,
     return {
         "instrument": instrument,
         "newest": newest,
-        "version": events_version(newest),
+        "version": version_of(*map(event_told, newest)),
         "slug": context["request"].organisation.slug,
     }

@@ -11,7 +11,7 @@ from instruments.access import instrument_for, instrument_joined, organisation_f
 from instruments.models import ApiKey, Instrument
 from monitoring.checks import FREQUENCIES, calibration_rows, sic_rows
 from monitoring.doubt import doubt_of
-from monitoring.events.search import events_version, newest_events
+from monitoring.events.search import event_told, newest_events, version_of
 from monitoring.fetching import fetchings
 from monitoring.models import Incident, InstrumentStatus, Resource, SyncTarget
 from monitoring.models.tolerances import tolerances_in_force
@@ -105,7 +105,7 @@ def _part(request: HttpRequest) -> str | None:
 
 
 def _events(request: HttpRequest, instrument: Instrument) -> HttpResponse:
-    if request.GET.get("version") == events_version(newest_events(instrument)):
+    if request.GET.get("version") == version_of(*map(event_told, newest_events(instrument))):
         return unchanged()
     return render(request, "monitoring/instrument.html", {"instrument": instrument}, fragment=EVENTS_PART)
 

@@ -248,11 +248,44 @@ def test_a_list_without_news_costs_the_same_for_any_number_of_events(
     below = polled(client.get(EVENTS + older.replace("&amp;", "&")).content.decode(), "event-list")
     happened(unit, 0)
     assert client.get(below, headers=HTMX).status_code == 204
-    monkeypatch.setattr("monitoring.views.events.MOST_NEWS", 1)
+    monkeypatch.setattr("monitoring.views.happenings.MOST_NEWS", 1)
     assert "1 new events or more" in client.get(polled(text, "event-list"), headers=HTMX).content.decode()
     for odd in ("", "x", "1,,2", "9" * 5000, "1\0"):
         asked = {"shown": odd, "version": "x"}
         assert client.get(EVENTS, asked, headers=HTMX).status_code == 200
+
+
+def test_in_another_order_news_are_told_where_they_would_stand_and_move_no_row(people: People) -> None:
+    unit = make_instrument(people.organisation)
+    made = [happened(unit, minutes) for minutes in range(60)]
+    with organisation_scope(people.organisation.pk):
+        for number, event in enumerate(made):
+            Event.objects.filter(pk=event.pk).update(level_db=30.0 + number)
+    client = people.client(people.bob)
+    page = client.get(EVENTS, {"sort": "loudest"}).content.decode()
+    rows = [event.pk for event in reversed(made[10:])]
+    assert rows_of(page) == rows
+    address = polled(page, "event-list")
+    assert "sort=loudest" in address
+    # Quieter than the last of a full page, or without a level.
+    happened(unit, 0.1)
+    with organisation_scope(people.organisation.pk):
+        Event.objects.filter(level_db=71.0, start_at__gt=made[0].start_at - timedelta(minutes=1)).exclude(
+            pk__in=[event.pk for event in made]
+        ).update(level_db=None)
+    assert client.get(address, headers=HTMX).status_code == 204
+    assert cost(client, address, 204) == 4
+    loud = happened(unit, 500)
+    with organisation_scope(people.organisation.pk):
+        # What is corrected stays where it is, too.
+        Event.objects.filter(pk=rows[0]).update(level_db=31.0)
+    text = client.get(address, headers=HTMX).content.decode()
+    assert "1 new event: show" in text
+    assert rows_of(text) == rows
+    assert client.get(polled(text, "event-list"), headers=HTMX).status_code == 204
+    (link,) = re.findall(r'id="event-news"[^>]* href="([^"]*)"', text)
+    assert "sort=loudest" in link
+    assert loud.pk in rows_of(client.get(link.replace("&amp;", "&"), headers=HTMX).content.decode())
 
 
 def test_an_instruments_newest_events_come_by_themselves(people: People) -> None:

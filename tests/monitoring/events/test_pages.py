@@ -48,6 +48,79 @@ def test_the_list_is_newest_first_and_goes_on_by_key(people: People) -> None:
     assert shown(people, f"?before={made[119].pk}") == []
 
 
+def _loudest(event: Event) -> tuple[Any, ...]:
+    return (event.level_db is None, -(event.level_db or 0.0), -event.start_at.timestamp(), -event.pk)
+
+
+def _longest(event: Event) -> tuple[Any, ...]:
+    length = None if event.duration is None else event.duration.total_seconds()
+    return (length is None, -(length or 0.0), -event.start_at.timestamp(), -event.pk)
+
+
+@pytest.mark.parametrize(
+    ("sort", "rank", "words"),
+    [
+        ("loudest", _loudest, ("Loudest", "Louder", "Quieter")),
+        ("longest", _longest, ("Longest", "Longer", "Shorter")),
+    ],
+)
+def test_the_loudest_or_longest_come_first_what_is_missing_last_and_ties_stay_in_order(
+    people: People, sort: str, rank: Any, words: tuple[str, str, str]
+) -> None:
+    units = [make_instrument(people.organisation, f"EV{number:06}") for number in range(2)]
+    make_event(make_instrument(people.other, "QX000001"), NOW, name="E999", level_db=120.0)
+    made = []
+    for number in range(110):
+        # Two of each instant, and many as loud or as long.
+        at = NOW - timedelta(minutes=number // 2)
+        length = (None, 0.4, 10, 10.001, 7200)[number % 5]
+        end_at = None if length is None else at + timedelta(seconds=length)
+        level = (71.0, 90.5, None, -3.2)[number // 3 % 4]
+        made.append(make_event(units[number % 2], at, name=f"E{number}", level_db=level, end_at=end_at))
+    client = people.client(people.bob)
+    for narrowed, wanted in (("", made), ("instrument=EV000001&", made[1::2])):
+        wanted = sorted(wanted, key=rank)
+        found: list[int] = []
+        address = f"{EVENTS}?{narrowed}sort={sort}"
+        while address:
+            page = client.get(address).content.decode()
+            found += [int(key) for key in re.findall(r'data-row href="[^"]*/events/(\d+)/', page)]
+            assert f'<option value="{sort}" selected' in page
+            assert page.count("aria-sort") == 1
+            following = re.findall(r'rel="next" href="(\?[^"]*)"', page)
+            assert all(words[2] in page for _ in following)
+            address = EVENTS + following[0].replace("&amp;", "&") if following else ""
+        assert found == [event.pk for event in wanted]
+        assert words[0] in page
+        # One opened from the list has its neighbours there.
+        for place in (0, 30, len(wanted) - 1):
+            page = client.get(f"{EVENTS}{wanted[place].pk}/?{narrowed}sort={sort}").content.decode()
+            links = re.findall(r'rel="(prev|next)" data-press="[jk]" href="([^"]+)"', page)
+            told = {way: link.replace("&amp;", "&") for way, link in links}
+            beside = {"prev": place - 1, "next": place + 1}
+            assert told == {
+                way: f"{EVENTS}{wanted[at].pk}/?{narrowed}sort={sort}"
+                for way, at in beside.items()
+                if 0 <= at < len(wanted)
+            }
+            assert (words[1] in page, words[2] in page) == (place > 0, place < len(wanted) - 1)
+
+
+@pytest.mark.parametrize("sort", ["", "loudest", "longest"])
+def test_a_day_and_a_filter_keep_the_order_and_an_order_alone_narrows_nothing(
+    people: People, sort: str
+) -> None:
+    make_events(people.organisation, 2, now=NOW)
+    page = people.client(people.bob).get(f"{EVENTS}?sort={sort}").content.decode()
+    assert "Show all" not in page
+    (day,) = set(re.findall(r'<a href="\?([^"]*)">Sat 21 Nov', page))
+    assert ("sort" in day) == bool(sort)
+    assert (
+        "not one of the available choices"
+        in people.client(people.bob).get(f"{EVENTS}?sort=best").content.decode()
+    )
+
+
 @pytest.mark.parametrize("before", ["x", "-1", "9" * 30, "4000000000"])
 def test_a_page_below_nothing_is_404(people: People, before: str) -> None:
     assert people.client(people.bob).get(f"{EVENTS}?before={before}").status_code == 404
