@@ -1,41 +1,32 @@
 """The recordings that MyCirrus holds: their list, and one with its player. The sound itself is views.media's."""
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from cirrusweb.htmx import render
+from cirrusweb.htmx import render, unchanged
 from instruments.access import organisation_for
-from monitoring.events.search import EventFilter
+from monitoring.events.search import NEWEST_FIRST, EventFilter
 from monitoring.media.formats import FORMATS
-from monitoring.models import AudioRecording
-from monitoring.views.activity import entry_before
+from monitoring.views.happenings import listed
 from monitoring.views.media import recording_for
-
-PER_PAGE = 50
 
 
 @require_safe
 def recordings_page(request: HttpRequest, slug: str) -> HttpResponse:
-    """The recordings that MyCirrus holds, newest first; `before` continues below one without counting."""
-    organisation = organisation_for(request)
+    """The recordings that MyCirrus holds, newest first; a poll without news costs a 204."""
     asked = EventFilter(request.GET)
-    rows = asked.recordings()
-    key = entry_before(request.GET.get("before", ""))
-    if key is not None:
-        last = AudioRecording.objects.filter(pk=key).first()
-        if last is None:
-            raise Http404
-        rows = rows.older_than(last)
-    found = list(rows.select_related("instrument").newest_first()[: PER_PAGE + 1])
-    context = {
-        "organisation": organisation,
-        "filter": asked,
-        "recordings": found[:PER_PAGE],
-        "older": found[PER_PAGE - 1].pk if len(found) > PER_PAGE else "",
-        "continued": key is not None,
-        "query": asked.query,
-    }
-    return render(request, "monitoring/events/recordings.html", context)
+    found = listed(
+        request,
+        rows=asked.recordings(),
+        related=["instrument"],
+        asked=asked,
+        order=NEWEST_FIRST,
+        told=lambda row: [row.pk, row.end_at, row.trigger_name, row.instrument.name],
+    )
+    if found is None:
+        return unchanged()
+    context = {"organisation": organisation_for(request), **found}
+    return render(request, "monitoring/events/recordings.html", context, fragment="recording-list")
 
 
 @require_safe

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from instruments.tenancy import organisation_scope
 from monitoring.check_standings import standing_refresh
-from monitoring.models import Event, SystemIntegrityCheck
+from monitoring.models import AudioRecording, Event, SystemIntegrityCheck
 from tests.conftest import People
 from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit
 from tests.e2e.fleets import change, drifting, events, every_state, monitor, places
@@ -115,6 +115,38 @@ def test_new_events_wait_above_the_list_until_they_are_wanted(
     expect(page.locator("#events-shown")).to_be_focused()
     page.keyboard.press("j")
     expect(rows.first.get_by_role("link")).to_be_focused()
+
+
+def test_new_recordings_wait_above_the_list_until_they_are_wanted(
+    crew: People, visit: Visit, now: datetime, poll: Poll
+) -> None:
+    unit = monitor(crew.organisation, "QT000001", "Harbour Wall", now=now)
+
+    def recorded(minutes: int) -> None:
+        with organisation_scope(crew.organisation.pk):
+            AudioRecording.objects.create(
+                organisation=crew.organisation, instrument=unit, start_at=now - timedelta(minutes=minutes),
+                remote_id=str(minutes), trigger_name="Night",
+            )  # fmt: skip
+
+    recorded(30)
+    page = visit.page(crew.bob)
+    page.goto("/o/harbour/recordings/")
+    rows = page.locator("#recording-list tbody tr")
+    rows.first.get_by_role("link").focus()
+    recorded(1)
+    poll(page, "recording-list")
+    news = page.get_by_role("link", name="1 new recording")
+    expect(news).to_be_in_viewport()
+    expect(page.locator("#live")).to_contain_text("1 new recording")
+    expect(rows).to_have_count(1)
+    expect(rows.first.get_by_role("link")).to_be_focused()
+    assert page.title().startswith("(1) Recordings")
+    visit.check(page)
+    news.click()
+    expect(rows).to_have_count(2)
+    expect(news).to_have_count(0)
+    expect(page.locator("#recording-list")).to_be_focused()
 
 
 def test_the_newest_events_of_an_instrument_come_by_themselves(

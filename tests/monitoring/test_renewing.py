@@ -16,6 +16,7 @@ from instruments.tenancy import organisation_scope
 from monitoring.boards import BOARDS, board_version
 from monitoring.check_standings import standing_refresh
 from monitoring.models import (
+    AudioRecording,
     Certificate,
     CheckStanding,
     DoubtReview,
@@ -286,6 +287,60 @@ def test_in_another_order_news_are_told_where_they_would_stand_and_move_no_row(p
     (link,) = re.findall(r'id="event-news"[^>]* href="([^"]*)"', text)
     assert "sort=loudest" in link
     assert loud.pk in rows_of(client.get(link.replace("&amp;", "&"), headers=HTMX).content.decode())
+
+
+RECORDINGS = "/o/harbour/recordings/"
+
+
+def recorded(unit: Instrument, minutes: float, **fields: Any) -> AudioRecording:
+    """A recording so many minutes ago."""
+    with organisation_scope(unit.organisation_id):
+        return AudioRecording.objects.create(
+            organisation_id=unit.organisation_id,
+            instrument=unit,
+            start_at=NOW - timedelta(minutes=minutes),
+            remote_id=str(minutes),
+            **fields,
+        )
+
+
+def test_new_recordings_are_told_above_their_list_and_move_no_row(people: People) -> None:
+    def rows(text: str) -> list[int]:
+        return [int(key) for key in re.findall(r'data-row href="[^"]*/recordings/(\d+)/', text)]
+
+    unit, client = make_instrument(people.organisation), people.client(people.bob)
+    costs = []
+    for count in (3, 60):
+        made = [recorded(unit, count * 10 + number, trigger_name="Default") for number in range(count)]
+        address = polled(client.get(RECORDINGS, {"name": "Default"}).content.decode(), "recording-list")
+        costs.append(cost(client, address, 204))
+    assert costs == [4, 4]
+    shown = rows(client.get(address.partition("&")[0]).content.decode())
+    assert len(shown) == 50
+    fresh = recorded(unit, 1, trigger_name="Default")
+    recorded(unit, 1.5, trigger_name="Loud")
+    recorded(make_instrument(people.other), 1, trigger_name="Default")
+    # Older than what a full page shows.
+    recorded(unit, 10_000, trigger_name="Default")
+    text = client.get(address, headers=HTMX).content.decode()
+    assert text.lstrip().startswith('<div id="recording-list"')
+    assert rows(text) == shown
+    assert "1 new recording: show" in text
+    assert 'data-tab="(1) Recordings"' in text
+    assert client.get(polled(text, "recording-list"), headers=HTMX).status_code == 204
+    (link,) = re.findall(r'id="recording-news"[^>]* href="([^"]*)"', text)
+    assert rows(client.get(link, headers=HTMX).content.decode())[:2] == [fresh.pk, shown[0]]
+    # Its end comes later, and a monitor is given another name.
+    with organisation_scope(people.organisation.pk):
+        AudioRecording.objects.filter(pk=made[0].pk).update(end_at=NOW)
+        Instrument.objects.update(name="Quay Wall")
+    assert "Quay Wall" in client.get(polled(text, "recording-list"), headers=HTMX).content.decode()
+    others = people.client(people.charlie)
+    assert others.get(address, headers=HTMX).status_code == 404
+    assert rows(others.get(address.replace("harbour", "quarry"), headers=HTMX).content.decode()) == []
+    assert "HX-Redirect" in people.client(None).get(address, headers=HTMX)
+    # Without htmx the same address is a page.
+    assert "<html" in client.get(address).content.decode()
 
 
 def test_an_instruments_newest_events_come_by_themselves(people: People) -> None:
