@@ -119,3 +119,14 @@ def test_key_of_another_organisation_is_not_found(people: People) -> None:
     with organisation_scope(people.other.pk):
         theirs.refresh_from_db()
     assert theirs.revoked_at is None
+
+
+def test_a_page_that_is_not_there_is_in_no_part_of_the_navigation(people: People) -> None:
+    answer = people.client(people.bob).get("/o/harbour/nonsense/")
+    assert answer.status_code == 404
+    page = answer.content.decode()
+    assert "Nothing is here" in page
+    navigation = page[page.index('<nav class="nav"') : page.index("</nav>")]
+    assert "Manage" in navigation
+    assert "aria-current" not in navigation
+    assert 'aria-label="Manage"' not in page
