@@ -26,3 +26,8 @@ def post_worker_init(worker: Any) -> None:
     threads.share_out(worker.cfg.threads)
     # Streams last for minutes: without this a stopping worker would wait for each of them.
     audience().stopping = lambda: not worker.alive
+
+
+def pre_request(worker: Any, req: Any) -> None:
+    """Let nobody hold a thread who stops reading what it asked for, or sending what it began to send."""
+    req.unreader.sock.settimeout(worker.cfg.timeout)
