@@ -181,7 +181,7 @@ def test_an_invitation_leads_a_stranger_in(crew: People, visit: Visit, width: in
     page.get_by_label("Email").fill("nora@example.com")
     page.get_by_label("Role", exact=True).select_option(label="Member")
     page.get_by_role("button", name="Send the invitation").click()
-    expect(page.get_by_role("button", name=re.compile("Revoke.*nora@"))).to_be_visible()
+    expect(page.get_by_role("link", name=re.compile("Revoke.*nora@"))).to_be_visible()
 
     noras = visit.page(None, width=width)
     noras.goto(link_in_mail("You are invited to Harbour"))
