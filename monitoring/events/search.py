@@ -53,12 +53,13 @@ class EventFilter(forms.Form):
     start = DayField(label=_("From"), required=False)
     end = DayField(label=_("To"), required=False)
     excluded = forms.ChoiceField(
-        label=_("Excluded"),
+        label=_("Excluded events"),
         required=False,
-        choices=[("", _("With excluded")), ("no", _("Without excluded")), ("yes", _("Excluded only"))],
+        # Short: on a phone two fields stand beside each other.
+        choices=[("", _("Shown")), ("no", _("Left out")), ("yes", _("Only these"))],
     )
     sound = forms.ChoiceField(
-        label=_("Sound"), required=False, choices=[("", _("With and without")), ("yes", _("With sound only"))]
+        label=_("Sound"), required=False, choices=[("", _("Any")), ("yes", _("With sound"))]
     )
     sort = forms.ChoiceField(
         label=_("Sorted by"), required=False, choices=[(name, order.words) for name, order in ORDERS.items()]

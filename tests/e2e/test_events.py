@@ -42,6 +42,9 @@ def test_from_the_list_to_an_excluded_event(
     page.goto(EVENTS)
     expect(page.locator("a[data-row]")).to_have_count(50)
     visit.check(page)
+    # What can be asked for leaves room for what there is.
+    expect(page.get_by_role("heading", name="When")).to_be_in_viewport()
+    expect(page.get_by_role("search")).not_to_contain_text("optional")
     page.get_by_label("Instrument").fill("Crane")
     page.get_by_label("Sound").select_option("yes")
     page.get_by_role("button", name="Show").click()
