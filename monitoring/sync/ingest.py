@@ -1,8 +1,9 @@
 """Storing what MyCirrus answered: upserts by natural key inside the caller's transaction; it fetches nothing."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from django.db.models import Max, Q
@@ -232,7 +233,8 @@ def noise_store(*, instrument: Instrument, rows: Iterable[NoiseRow], now: dateti
     ):
         present = present_of(instrument, now)
     usual = length or present.level_seconds or 60.0
-    noise_rollups_refresh(instrument=instrument, first=min(written), last=max(written), usual_s=usual)
+    for first, until in _stretches(written):
+        noise_rollups_refresh(instrument=instrument, first=first, last=until, usual_s=usual)
     told: dict[str, Any] = {}
     if last is not None and newest is not None and _is_newer(last, present.level_at, now):
         told = {
@@ -272,6 +274,14 @@ def framed(
         for name, column in (("duration_s", seconds), ("extra", extras))
         if any(each is not None for each in column)
     }
+
+
+def _stretches(instants: Iterable[datetime]) -> Iterator[tuple[datetime, datetime]]:
+    """The first and the last of those that are less than a day apart: a clock that is set wrong is decades away."""
+    ordered = sorted(instants)
+    breaks = [place for place, (one, other) in enumerate(pairwise(ordered), 1) if other - one > DAY]
+    for start, end in pairwise([0, *breaks, len(ordered)]):
+        yield ordered[start], ordered[end - 1]
 
 
 def level_seconds(instrument: Instrument) -> int | None:

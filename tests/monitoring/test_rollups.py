@@ -174,3 +174,16 @@ def test_rows_that_another_lane_stores_meanwhile_are_replaced(instrument: Instru
         70.0
     }
     check(instrument)
+
+
+@pytest.mark.parametrize("years", [-30, 40])
+def test_between_rows_of_two_clocks_nothing_is_summed(instrument: Instrument, years: int) -> None:
+    """A clock that was set anew: its rows and those of before it come together, decades apart."""
+    rows = [row(0, 50.0), row(years * 365 * 1440, 60.0), row(1, 70.0)]
+    with CaptureQueriesContext(connection) as asked:
+        assert noise_store(instrument=instrument, rows=rows, now=DAY + timedelta(minutes=2))
+    sums = [each["sql"] for each in asked if "SUM(" in each["sql"]]
+    assert len(sums) == 2 * len(NoiseRollup.Bucket.values)
+    # SQLite is told of each bucket: of as many as there are, and one at most beside.
+    assert not [sql for sql in sums if " times: " in sql and int(sql.split(" times: ")[0]) > 2]
+    check(instrument)
