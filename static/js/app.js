@@ -188,6 +188,14 @@
     wake();
   });
 
+  // --- Navigation that is wider than a phone: where one is comes into sight, and the page stays where it is
+
+  for (const here of document.querySelectorAll(":is(.nav, .subnav) [aria-current]")) {
+    const [bar, link] = [here.parentElement, here.getBoundingClientRect()];
+    const { left, width } = bar.getBoundingClientRect();
+    bar.scrollLeft += link.left + link.width / 2 - left - width / 2;
+  }
+
   // --- htmx
 
   // A pointer that rests does not count: that of a screen on the wall rests for ever.

@@ -157,3 +157,12 @@ def test_a_viewer_is_offered_what_a_viewer_may_do(crew: People, visit: Visit, wi
         page.goto(f"/o/harbour/{address}/")
         expect(page.get_by_role("heading", level=1)).to_have_text("Your role does not reach this far")
         visit.check(page)
+
+
+def test_where_one_is_among_the_pages_of_management_is_seen_on_a_phone(crew: People, visit: Visit) -> None:
+    page = visit.page(crew.alice, width=PHONE)
+    for address, words in (("settings", "Settings"), ("record", "Record"), ("keys", "Keys")):
+        page.goto(f"/o/harbour/{address}/")
+        here = page.locator(".subnav").get_by_role("link", name=words, exact=True)
+        expect(here).to_be_in_viewport(ratio=1)
+        assert page.evaluate("scrollX + scrollY") == 0
