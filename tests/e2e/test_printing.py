@@ -87,3 +87,13 @@ def test_values_stand_below_their_headings(
     values = page.locator(f"{table} tbody tr").first.locator("th, td").evaluate_all(places)
     assert len(headings) > 4
     assert values == headings
+
+
+def test_paper_tells_the_clock_instead_of_an_age(page: Page) -> None:
+    when = page.locator("#instrument-status .present-when time")
+    expect(when).to_be_visible()
+    page.emulate_media(media="print")
+    shown = when.evaluate(
+        "(time) => [getComputedStyle(time, '::after').content, getComputedStyle(time).fontSize]"
+    )
+    assert shown == [f'"{when.get_attribute("title")}"', "0px"]
