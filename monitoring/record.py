@@ -21,7 +21,10 @@ MOST_UNDER_WAY = 100
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One resource over all instruments. `not_allowed` names the scope that the key was found not to have."""
+    """One resource over all instruments: none where it is a key's, as their list is.
+
+    `not_allowed` names the scope that the key was found not to have.
+    """
 
     resource: Resource
     instruments: int
@@ -79,7 +82,7 @@ def record_of(*, now: datetime) -> Record:
         held.append(
             Held(
                 resource=resource,
-                instruments=len(live[resource]),
+                instruments=0 if resource == Resource.INSTRUMENTS else len(live[resource]),
                 rows=rows.get(resource, 0),
                 history=history.get(resource),
                 absent=gaps[(resource, Gap.Kind.ABSENT)],

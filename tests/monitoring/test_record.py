@@ -1,9 +1,11 @@
 """The record page: what is stored, what comes yet, what is missing, and what the key may not read."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -11,7 +13,7 @@ from instruments.models import ApiKey, Instrument, Organisation
 from instruments.tenancy import organisation_scope
 from monitoring.models import Gap, Lane, Resource, SyncTarget
 from monitoring.record import record_of
-from monitoring.sync.claims import targets_ensure
+from monitoring.sync.claims import key_targets_refresh, targets_ensure
 from tests.conftest import People, make_instrument, make_key
 
 NOW = datetime.now(UTC)
@@ -194,3 +196,28 @@ def test_what_is_under_way_is_told_to_its_own_organisation(people: People) -> No
         SyncTarget.objects.update(lease_until=NOW - timedelta(days=1))
     text = people.client(people.bob).get("/o/harbour/record/").content.decode()
     assert "Nothing is being fetched at this moment" in text
+
+
+def test_a_list_is_a_keys_and_not_an_instruments(people: People) -> None:
+    key = make_key(people.organisation)
+    fleet(people.organisation, 3, key)
+    with organisation_scope(people.organisation.pk):
+        key_targets_refresh(api_key=key, now=NOW)
+        SyncTarget.objects.filter(resource=Resource.INSTRUMENTS).update(failures=2)
+        held = {each.resource: each for each in record_of(now=NOW).held}
+    assert (held[Resource.INSTRUMENTS].instruments, held[Resource.NOISE].instruments) == (0, 3)
+    text = people.client(people.bob).get("/o/harbour/record/").content.decode()
+    assert "1 key fails" in text
+    assert "1 instrument fails" not in text
+
+
+def test_less_than_a_minute_is_not_told_as_none(people: People, settings: Any) -> None:
+    settings.HISTORY_DAYS = 31
+    fleet(people.organisation, 1, make_key(people.organisation))
+    with organisation_scope(people.organisation.pk):
+        SyncTarget.objects.filter(lane=Lane.BACKFILL).update(
+            watermark_at=F("floor_at") + timedelta(minutes=1)
+        )
+    text = people.client(people.bob).get("/o/harbour/record/").content.decode()
+    assert "Less than a minute left" in text
+    assert "0\N{NO-BREAK SPACE}minutes" not in text
