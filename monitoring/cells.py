@@ -173,7 +173,7 @@ def figure(tile: Tile) -> tuple[SafeString, str]:
     """The one value that a tile shows large, and its name; nothing for a kind that is only watched."""
     present = tile.present or NOTHING
     if tile.instrument.measures_noise:
-        return reading(present.LAeq), f"LAeq,{period(present.level_seconds)}".rstrip(",")
+        return reading(present.LAeq), _laeq(present.level_seconds)
     if not tile.readings:
         return SafeString(""), ""
     first = tile.readings[0]
@@ -239,15 +239,19 @@ def _level(tile: Tile, now: datetime) -> SafeString:
             f"{each.name}\N{NO-BREAK SPACE}{reading(each.value, each.unit, each.places)}"
             for each in tile.readings
         )
-        return _aged(tile, SafeString(values + _when(present.latest_seconds, tile.reading_end_at)))
-    return _aged(tile, SafeString(reading(present.LAeq) + _when(present.level_seconds, tile.level_end_at)))
+        return _aged(tile, SafeString(values + _when(period(present.latest_seconds), tile.reading_end_at)))
+    of = _laeq(present.level_seconds)
+    return _aged(tile, SafeString(reading(present.LAeq) + _when(of, tile.level_end_at)))
 
 
-def _when(seconds: int | None, at: datetime | None) -> str:
+def _laeq(seconds: int | None) -> str:
+    return f"LAeq,{period(seconds)}".rstrip(",")
+
+
+def _when(of: str, at: datetime | None) -> str:
     if at is None:
         return ""
-    length = f"{period(seconds)} · " if seconds else ""
-    return f'<span class="sub">{length}{ago(at)}</span>'
+    return f'<span class="sub">{of} · {ago(at)}</span>' if of else f'<span class="sub">{ago(at)}</span>'
 
 
 def _noise(value: Callable[[Tile], SafeString]) -> Callable[[Tile, datetime], SafeString]:

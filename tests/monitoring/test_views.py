@@ -32,6 +32,7 @@ from monitoring.models import (
 )
 from monitoring.status import State
 from monitoring.sync import ingest
+from monitoring.templatetags.levels import period
 from tests.conftest import People, make_instrument, make_key
 from tests.monitoring.failing import NIGHT, arrive, check
 
@@ -125,6 +126,12 @@ def test_members_see_it_outsiders_get_404_and_nobody_is_asked_to_sign_in(
     nobody = people.client(None).get(path)
     assert nobody.status_code == 302
     assert nobody["Location"].startswith(reverse("account_login"))
+
+
+@pytest.mark.parametrize("view", ["tiles", "table"])
+def test_the_fleet_names_the_level_that_it_shows(people: People, unit: Instrument, view: str) -> None:
+    page = people.client(people.bob).get(f"{FLEET}?view={view}").content.decode()
+    assert f"LAeq,{period(60)}" in page
 
 
 def test_an_unknown_serial_is_404_for_a_member_too(people: People, unit: Instrument) -> None:
