@@ -145,3 +145,9 @@ def test_a_comparison_tells_the_clock_of_its_first_instrument(people: People, mo
     assert "22 Jun 2026, 00:00 – 23 Jun 2026, 00:00" in text
     week = bob.get("/o/harbour/compare/", {**query, "i": moved.serial, "before": "7d"}).content.decode()
     assert "15 Jun 2026 – 16 Jun 2026" in week
+
+
+def test_a_zone_is_not_named_twice(people: People) -> None:
+    outside = people.client(people.bob).get("/accounts/email/").content.decode()
+    assert "Times are in UTC<" in outside
+    assert "Times are in Europe/London (" in page(people, "events/")
