@@ -68,6 +68,23 @@ def test_from_the_list_to_an_excluded_event(
     visit.check(page)
 
 
+def test_another_order_is_shown_at_once(visit: Visit, crew: People, events: list[Event]) -> None:
+    page = visit.page(crew.bob)
+    page.goto(EVENTS)
+    page.evaluate("document.body.dataset.kept = 1")
+    order = page.get_by_label("Sorted by")
+    order.focus()
+    order.select_option("Loudest first")
+    expect(page.get_by_role("heading", name="Loudest first")).to_be_visible()
+    expect(page.locator("#event-list th[aria-sort]")).to_have_text("Level")
+    expect(page).to_have_url(re.compile("sort=loudest"))
+    expect(order).to_be_focused()
+    expect(page.locator("body[data-kept]")).to_have_count(1)
+    page.go_back()
+    expect(page.get_by_role("heading", name="Newest first")).to_be_visible()
+    expect(order).to_have_value("")
+
+
 def test_by_the_keyboard_alone(visit: Visit, crew: People, events: list[Event]) -> None:
     page = visit.page(crew.mary)
     page.goto(EVENTS)
