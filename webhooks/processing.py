@@ -179,7 +179,8 @@ def effect_of(delivery: Delivery, now: datetime) -> Effect:
     due = make_due(serial=message.serial, resources=resources, now=now)
     due += poll_soon(serial=message.serial, resources=also, now=now)
     told = f"The message says: {message.status}. " if message.status else ""
-    wanted = ", ".join(str(resource.label) for resource in (*resources, *also))
+    # A label may hold a comma itself: "Vibration, PPV".
+    wanted = "; ".join(str(resource.label) for resource in (*resources, *also))
     text = f"{told}Set off a fetch: {wanted}." if due else f"{told}Nothing to fetch it with: {wanted}."
     return _finished(Delivery.State.PROCESSED, message, text, fetch=due > 0)
 

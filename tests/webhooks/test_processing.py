@@ -78,8 +78,8 @@ def test_a_message_makes_due_what_it_hints_at(
     [
         ("Noise", ["noise"], "Set off a fetch: Noise levels."),
         ("", ["noise"], "Set off a fetch: Noise levels."),
-        ("AirQuality", ["gases", "particulates"], "Set off a fetch: Particulates, Gases."),
-        ("Vibration", ["ppv", "vdv"], "Set off a fetch: Vibration, PPV, Vibration, VDV."),
+        ("AirQuality", ["gases", "particulates"], "Set off a fetch: Particulates; Gases."),
+        ("Vibration", ["ppv", "vdv"], "Set off a fetch: Vibration, PPV; Vibration, VDV."),
     ],
 )
 def test_a_measurement_is_of_what_the_instrument_measures(
