@@ -17,19 +17,18 @@ DEMO_HISTORY_DAYS = 7
 
 @dataclass(frozen=True, slots=True)
 class Floors:
-    """The instants below which nothing is asked for: of everything, and of each resource that is let go before it."""
+    """From when on history is wanted, and from when on each resource is kept of which not all is."""
 
     history: datetime
     kept: dict[str, datetime]
 
     def of(self, resource: str) -> datetime:
-        """That of ``resource``."""
-        return self.kept.get(resource, self.history)
+        """The instant below which nothing of ``resource`` is asked for."""
+        return max(self.history, self.kept.get(resource, self.history))
 
     def moved(self, resource: str, floor_at: datetime) -> bool:
         """Whether a target that ends at ``floor_at`` is to end elsewhere. What only grew older is kept all the same."""
-        floor = self.of(resource)
-        return floor_at > floor or (floor_at < floor and resource in self.kept)
+        return floor_at > self.of(resource) or floor_at < self.kept.get(resource, floor_at)
 
 
 def floors_of(organisation_id: int, now: datetime) -> Floors:
@@ -39,7 +38,7 @@ def floors_of(organisation_id: int, now: datetime) -> Floors:
         resource: (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
         for resource, days in Retention.objects.values_list("resource", "days")
     }
-    return Floors(history, {resource: floor for resource, floor in kept.items() if floor > history})
+    return Floors(history, kept)
 
 
 def _history_days(organisation_id: int) -> int:
@@ -58,9 +57,9 @@ def floors_follow(*, targets: SyncTargetQuerySet, floors: Floors, now: datetime)
     free = targets.filter(Q(lease_until=None) | Q(lease_until__lte=now)).exclude(lane=Lane.LIVE)
     lower = free.exclude(resource__in=floors.kept).filter(floor_at__gt=floors.history)
     lower.update(floor_at=floors.history, done_at=None)
-    for resource, floor in floors.kept.items():
-        theirs = free.filter(resource=resource)
+    for resource, kept in floors.kept.items():
+        theirs, floor = free.filter(resource=resource), floors.of(resource)
         theirs.filter(floor_at__gt=floor).update(floor_at=floor, done_at=None)
-        past = theirs.filter(floor_at__lt=floor, lane=Lane.BACKFILL, watermark_at__lte=floor)
-        past.update(floor_at=floor, watermark_at=floor, done_at=Coalesce("done_at", Value(now)))
-        theirs.filter(floor_at__lt=floor).update(floor_at=floor)
+        past = theirs.filter(floor_at__lt=kept, lane=Lane.BACKFILL, watermark_at__lte=kept)
+        past.update(floor_at=kept, watermark_at=kept, done_at=Coalesce("done_at", Value(now)))
+        theirs.filter(floor_at__lt=kept).update(floor_at=kept)

@@ -228,6 +228,34 @@ def test_history_follows_how_long_it_is_kept(people: People, settings: Any) -> N
         assert set(SyncTarget.objects.values_list("pk", "floor_at", "watermark_at", "done_at")) == others
 
 
+def test_what_is_let_go_later_than_it_is_wanted_is_not_taken_for_stored(
+    owner: Organisation, settings: Any
+) -> None:
+    """It grew older here than history is fetched at first, as in a demo that became an organisation."""
+    settings.HISTORY_DAYS = 7
+    unit = make_instrument(owner, api_key=make_key(owner))
+    with organisation_scope(owner.pk):
+        history = SyncTarget.objects.filter(lane=Lane.BACKFILL, resource=Resource.NOISE)
+        targets_ensure(instruments=[unit], now=NOW - timedelta(days=60))
+        first = NOW - timedelta(days=67)
+        history.update(watermark_at=first, done_at=NOW - timedelta(days=60))
+        rule = Retention.objects.create(resource=Resource.NOISE, days=31)
+        others = floors_of(unit, Resource.OCTAVE)
+    rows_drop(organisation=owner, now=NOW)
+    kept = NOW.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=30)
+    with organisation_scope(owner.pk):
+        targets_ensure(instruments=[unit], now=NOW)
+        assert floors_of(unit, Resource.NOISE) == {(Lane.BACKFILL, kept), (Lane.SWEEP, kept)}
+        assert floors_of(unit, Resource.OCTAVE) == others
+        assert history.get().done_at is not None
+        rule.delete()
+        settings.HISTORY_DAYS = 730
+        targets_ensure(instruments=[unit], now=NOW)
+        target = history.get()
+        assert (target.watermark_at, target.done_at) == (kept, None)
+        assert target.floor_at == NOW - timedelta(days=730)
+
+
 def test_of_the_demo_a_week_is_fetched(owner: Organisation, settings: Any) -> None:
     settings.HISTORY_DAYS = 730
     Organisation.objects.filter(pk=owner.pk).update(is_demo=True)
