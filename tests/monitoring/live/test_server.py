@@ -336,14 +336,19 @@ def test_a_full_house_keeps_threads_for_pages(
 def test_a_page_that_stops_reading_holds_nobody_up(
     installation: Installation, serials: list[str], browse: Browse
 ) -> None:
-    # A house that was full a moment ago lets people in one by one.
     stuck = until(lambda: _reads_no_further(installation, serials[0]))
     with installation.hub(), stuck:
-        quick = until(lambda: (page := browse(serials[0])).status == 200 and page)
+        quick = _let_in(browse, serials[0])
         quick.levels()
         # Less than the server waits for the stuck one.
         quick.levels(fresh=True, seconds=WRITE_SECONDS - 5)
         quick.levels(fresh=True, seconds=WRITE_SECONDS - 5)
+
+
+def _let_in(browse: Browse, serial: str, who: str = "bob") -> Browser:
+    """A house that was full a moment ago lets people in one by one."""
+    let_in: Browser = until(lambda: (page := browse(serial, who=who)).status == 200 and page)
+    return let_in
 
 
 def _reads_no_further(installation: Installation, serial: str) -> socket.socket | None:
@@ -389,7 +394,7 @@ def test_who_is_removed_hears_nothing_more(
     installation: Installation, serials: list[str], browse: Browse
 ) -> None:
     with installation.hub():
-        stays, leaves = browse(serials[0]), browse(serials[0], who="dora")
+        stays, leaves = _let_in(browse, serials[0]), _let_in(browse, serials[0], who="dora")
         leaves.levels()
         installation.manage("shell", "-v", "0", "--no-imports", "-c", REMOVE)
         assert leaves.ended.wait(ADMISSION_SECONDS + 3)
