@@ -3,6 +3,7 @@
 from typing import Any
 
 from gunicorn.glogging import Logger
+from gunicorn.workers import gthread
 
 from cirrusweb.log import RedactedLines
 
@@ -28,6 +29,13 @@ def post_worker_init(worker: Any) -> None:
     audience().stopping = lambda: not worker.alive
 
 
-def pre_request(worker: Any, req: Any) -> None:
-    """Let nobody hold a thread who stops reading what it asked for, or sending what it began to send."""
-    req.unreader.sock.settimeout(worker.cfg.timeout)
+class Connection(gthread.TConn):
+    """Lets nobody hold a thread who stops reading what it asked for, or sending what it began to send, headers too."""
+
+    def init(self) -> None:
+        """Called in the thread before each request is read, and made blocking for ever."""
+        super().init()
+        self.sock.settimeout(self.cfg.timeout or None)
+
+
+gthread.TConn = Connection

@@ -1,6 +1,7 @@
 """Who stops reading, or never sends the whole of what it announced, holds a thread of the web server for no longer."""
 
 import os
+import runpy
 import socket
 import subprocess
 import sys
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import pytest
 import requests
+from gunicorn.config import Config
 
 from tests.run.served import ROOT, free_port, until
 
 THREADS = 2
 ASKED = {
     "reading": b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "asking": b"GET /large HTTP/1.1\r\nHost: loc",
     "sending": b"POST /large HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{",
 }
 
@@ -60,3 +63,15 @@ def test_whoever_stops_is_left(port: int, stops: str) -> None:
             reader.sendall(ASKED[stops])
         until(lambda: not answers(port), seconds=10)
         until(lambda: answers(port), seconds=30)
+
+
+@pytest.mark.parametrize(("timeout", "expected"), [(60, 60.0), (0, None)])
+def test_no_timeout_is_no_limit(timeout: int, expected: float | None) -> None:
+    """To the server 0 means none; to a socket, that it waits for nothing at all."""
+    settings = Config()
+    settings.set("timeout", timeout)
+    mine, theirs = socket.socketpair()
+    with mine, theirs:
+        connection = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["Connection"](settings, mine, "", "")
+        connection.init()
+        assert mine.gettimeout() == expected
