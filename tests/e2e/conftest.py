@@ -36,15 +36,18 @@ ARGUMENTS = [
 ]
 PHONE, DESKTOP = 390, 1280
 
-# Counted from the first paint on; shifts right after a person's own input are no fault.
+# Counted from the first paint on; shifts right after a person's own input are no fault, and neither is what comes into
+# sight for the first time, as a footer below fewer rows.
 WATCH = """
 window.__shifts = []; window.__refused = [];
 const name = (node) => node && (node.id ? "#" + node.id : node.className || node.nodeName);
 const place = (box) => [box.x, box.y, box.width, box.height].map(Math.round).join(" ");
 new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.__shifts.push([entry.value,
-    ...entry.sources.map((source) =>
+  for (const entry of list.getEntries()) {
+    const moved = entry.sources.filter((source) => source.previousRect.height);
+    if (moved.length && !entry.hadRecentInput) window.__shifts.push([entry.value, ...moved.map((source) =>
       `${name(source.node)} ${place(source.previousRect)} to ${place(source.currentRect)}`)]);
+  }
 }).observe({ type: "layout-shift", buffered: true });
 document.addEventListener("securitypolicyviolation", (event) =>
   window.__refused.push(event.violatedDirective + " " + event.blockedURI));

@@ -262,9 +262,7 @@ def test_do_it_now_makes_the_chosen_due_and_no_other(filled: People, operator: C
     assert (other.due_at, other.parked_at) == (later, LONG_AGO)
 
 
-def test_retention_is_set_by_the_operator_from_a_month_to_a_century(
-    filled: People, operator: Client
-) -> None:
+def test_retention_is_set_by_the_operator_from_a_month_to_a_century(filled: People, operator: Client) -> None:
     values = {"organisation": filled.organisation.pk, "resource": "octave", "days": 30}
     for days in (30, 999_999):
         answer = operator.post(address(Retention, "add"), {**values, "days": days})
