@@ -112,7 +112,7 @@ def _cause(vital: Vital) -> str:
 def bound_words(vital: Vital, bound: float) -> str:
     """A bound with its unit, a real minus before a negative one."""
     limits = BOUNDS[vital]
-    return f"{written(bound, limits.places)} {limits.unit}"
+    return f"{written(bound, limits.places)}\N{NO-BREAK SPACE}{limits.unit}"
 
 
 def _names(monitors: Sequence[MonitorHealth]) -> str:

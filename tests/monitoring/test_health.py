@@ -70,8 +70,8 @@ def test_the_worst_come_first_and_old_news_last(fleet: None) -> None:
 def test_there_is_one_notice_for_each_cause(fleet: None) -> None:
     told = health_notices(fleet_health(now=NOW))
     assert [notice.title for notice in told] == ["2 monitors:", "1 monitor:", "1 monitor:"]
-    assert "11.0 V or lower. Monitor QT3, Monitor QT4." in told[0].text
-    assert "−120 dBm or weaker. Monitor QT5." in told[1].text
+    assert "11.0\N{NO-BREAK SPACE}V or lower. Monitor QT3, Monitor QT4." in told[0].text
+    assert "−120\N{NO-BREAK SPACE}dBm or weaker. Monitor QT5." in told[1].text
 
 
 def test_the_page_shows_units_and_leaves_what_is_asked_for(people: People, fleet: None) -> None:
