@@ -245,6 +245,21 @@ def test_a_phone_sees_the_level_first(crew: People, visit: Visit, wall: object) 
     visit.check(page)
 
 
+def test_a_long_page_has_ways_down(crew: People, visit: Visit, wall: object) -> None:
+    page = visit.page(crew.bob, width=PHONE)
+    page.goto(WALL)
+    ways = page.get_by_role("navigation", name="On this page")
+    for word in ("Levels", "Events", "Checks", "About"):
+        page.goto(WALL)
+        drawn(page)
+        way = ways.get_by_role("link", name=word, exact=True)
+        there = page.locator(str(way.get_attribute("href")))
+        expect(there).not_to_be_in_viewport()
+        way.click()
+        expect(there).to_be_in_viewport()
+    visit.check(page)
+
+
 def test_a_chart_that_cannot_be_read_says_so(crew: People, visit: Visit, wall: object) -> None:
     page = visit.page(crew.bob)
     visit.expected = ("levels.json",)
