@@ -353,6 +353,33 @@ def test_what_is_written_while_a_month_is_made_is_not_lost(people: People, astra
 
 @needs_partitions
 @pytest.mark.django_db(transaction=True)
+def test_what_comes_between_moving_and_holding_goes_along(people: People, astray: list[datetime]) -> None:
+    late = astray[1] + timedelta(hours=1)
+
+    def write() -> None:
+        try:
+            with organisation_scope(people.organisation.pk):
+                unit = Instrument.objects.get()
+                NoiseMeasurement.objects.create(
+                    organisation=people.organisation, instrument=unit, start_at=late
+                )
+        finally:
+            connection.close()
+
+    def between(execute: Any, sql: str, *more: Any) -> Any:
+        if sql.startswith("LOCK TABLE"):
+            writer = threading.Thread(target=write)
+            writer.start()
+            writer.join(30)
+        return execute(sql, *more)
+
+    with connection.execute_wrapper(between):
+        assert partitions_ensure(now=NOW) == [SEPTEMBER]
+    assert lying(SEPTEMBER) == sorted([*astray[1:], late])
+
+
+@needs_partitions
+@pytest.mark.django_db(transaction=True)
 def test_a_month_that_cannot_be_made_while_others_wait_stays_where_it_is(
     astray: list[datetime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
