@@ -42,6 +42,9 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--allow-http-webhooks", action="store_true", help="http to this machine, beside https"
     )
+    parser.add_argument(
+        "--no-happenings", action="store_true", help="send no webhook of itself: only what is asked for"
+    )
     parser.add_argument("--demo-sic-after", type=float, default=None, metavar="SECONDS")
     parser.add_argument(
         "--action-seconds", type=float, default=4.0, help="how long a calibration or SIC takes"
@@ -68,7 +71,13 @@ def simulator_of(options: argparse.Namespace) -> Simulator:
         seed=seed, epoch=epoch, fleet=options.fleet, state=state, action_seconds=options.action_seconds
     )
     state.save()
-    return Simulator(world, keys, moods, allow_http_webhooks=options.allow_http_webhooks)
+    return Simulator(
+        world,
+        keys,
+        moods,
+        allow_http_webhooks=options.allow_http_webhooks,
+        tells_happenings=not options.no_happenings,
+    )
 
 
 async def serve(options: argparse.Namespace) -> None:

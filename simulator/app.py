@@ -26,11 +26,19 @@ _BATCH = 1500  # rows built and written at a time, so that a month of minutes ne
 class Simulator:
     """Everything that one process holds."""
 
-    def __init__(self, world: World, keys: Keys, moods: Moods, *, allow_http_webhooks: bool = False) -> None:
+    def __init__(
+        self,
+        world: World,
+        keys: Keys,
+        moods: Moods,
+        *,
+        allow_http_webhooks: bool = False,
+        tells_happenings: bool = True,
+    ) -> None:
         self.world, self.keys, self.moods = world, keys, moods
         self.log = RequestLog()
         self.webhooks = Webhooks(world.state, moods, allow_http=allow_http_webhooks)
-        self.happenings = Happenings(world, self.webhooks)
+        self.happenings = Happenings(world, self.webhooks) if tells_happenings else None
         self.live = LiveSockets(world, keys, moods)
         world.listeners.append(self.webhooks.send)
 
@@ -46,9 +54,10 @@ class Simulator:
         return app
 
     async def _lifetime(self, _: web.Application) -> Any:
-        ticking = asyncio.create_task(self.happenings.run())
+        ticking = asyncio.create_task(self.happenings.run()) if self.happenings else None
         yield
-        ticking.cancel()
+        if ticking is not None:
+            ticking.cancel()
         await self.webhooks.close()
 
     async def _live(self, request: web.Request) -> web.StreamResponse:

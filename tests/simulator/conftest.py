@@ -54,3 +54,10 @@ def own() -> Iterator[SimulatedMyCirrus]:
     """A simulator to spoil."""
     with SimulatedMyCirrus(epoch=SimulatedMyCirrus.past) as simulated:
         yield simulated
+
+
+@pytest.fixture
+def silent() -> Iterator[SimulatedMyCirrus]:
+    """A simulator to spoil whose webhooks tell only what a test sends, so that they can be counted."""
+    with SimulatedMyCirrus("--no-happenings", epoch=SimulatedMyCirrus.past) as simulated:
+        yield simulated

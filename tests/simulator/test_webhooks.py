@@ -28,11 +28,11 @@ def mac(received: Received) -> bytes:
     return hmac.new(SECRET.encode(), received.body, hashlib.sha256).digest()
 
 
-def test_a_delivery_is_signed_over_its_raw_body(own: SimulatedMyCirrus) -> None:
-    serial = own.serials()[0]
+def test_a_delivery_is_signed_over_its_raw_body(silent: SimulatedMyCirrus) -> None:
+    serial = silent.serials()[0]
     with Receiver() as receiver:
-        hook = register(own, serial, "SicFinished", receiver.url)
-        (outcome,) = own.deliver("SicFinished", serial)
+        hook = register(silent, serial, "SicFinished", receiver.url)
+        (outcome,) = silent.deliver("SicFinished", serial)
         assert outcome["delivered"] is True
         (got,) = receiver.wait_for(1)
     assert got.headers["X-Webhook-Id"] == hook["id"]
@@ -41,7 +41,7 @@ def test_a_delivery_is_signed_over_its_raw_body(own: SimulatedMyCirrus) -> None:
     body = json.loads(got.body)
     openapi.message(body)
     assert body["instrument"] == serial
-    assert body["data"] == Caller(own).get(f"/control/instruments/{serial}/sic").json()
+    assert body["data"] == Caller(silent).get(f"/control/instruments/{serial}/sic").json()
 
 
 @pytest.mark.parametrize(
@@ -55,23 +55,23 @@ def test_a_delivery_is_signed_over_its_raw_body(own: SimulatedMyCirrus) -> None:
     ],
 )
 def test_the_signature_is_written_as_the_mood_says(
-    own: SimulatedMyCirrus, encoding: str, written: Any
+    silent: SimulatedMyCirrus, encoding: str, written: Any
 ) -> None:
-    serial = own.serials()[0]
-    own.moods(signature=encoding)
+    serial = silent.serials()[0]
+    silent.moods(signature=encoding)
     with Receiver() as receiver:
-        register(own, serial, "InstrumentStatus", receiver.url)
-        own.deliver("InstrumentStatus", serial)
+        register(silent, serial, "InstrumentStatus", receiver.url)
+        silent.deliver("InstrumentStatus", serial)
         (got,) = receiver.wait_for(1)
     assert got.headers["X-Webhook-Signature"] == written(mac(got))
 
 
-def test_a_failed_delivery_is_tried_six_times_with_growing_pauses(own: SimulatedMyCirrus) -> None:
-    serial = own.serials()[0]
-    own.moods(retry_spacing=0.03)
+def test_a_failed_delivery_is_tried_six_times_with_growing_pauses(silent: SimulatedMyCirrus) -> None:
+    serial = silent.serials()[0]
+    silent.moods(retry_spacing=0.03)
     with Receiver(lambda _: 500) as receiver:
-        register(own, serial, "NewMeasurement", receiver.url)
-        (outcome,) = own.deliver("NewMeasurement", serial)
+        register(silent, serial, "NewMeasurement", receiver.url)
+        (outcome,) = silent.deliver("NewMeasurement", serial)
         tries = receiver.wait_for(6)
     assert outcome["delivered"] is False
     assert [attempt["status"] for attempt in outcome["attempts"]] == [500] * 6
@@ -80,25 +80,25 @@ def test_a_failed_delivery_is_tried_six_times_with_growing_pauses(own: Simulated
     assert pauses[4] > pauses[1] * 2
 
 
-def test_only_200_counts_and_the_first_ends_the_retries(own: SimulatedMyCirrus) -> None:
-    serial = own.serials()[0]
-    own.moods(retry_spacing=0.01)
+def test_only_200_counts_and_the_first_ends_the_retries(silent: SimulatedMyCirrus) -> None:
+    serial = silent.serials()[0]
+    silent.moods(retry_spacing=0.01)
     with Receiver(lambda number: 200 if number == 2 else 204) as receiver:
-        register(own, serial, "NewMeasurement", receiver.url)
-        (outcome,) = own.deliver("NewMeasurement", serial)
+        register(silent, serial, "NewMeasurement", receiver.url)
+        (outcome,) = silent.deliver("NewMeasurement", serial)
         receiver.wait_for(3)
     assert [attempt["status"] for attempt in outcome["attempts"]] == [204, 204, 200]
     assert outcome["delivered"] is True
 
 
-def test_a_webhook_that_keeps_failing_is_removed(own: SimulatedMyCirrus) -> None:
-    serial = own.serials()[0]
-    own.moods(retry_spacing=0)
+def test_a_webhook_that_keeps_failing_is_removed(silent: SimulatedMyCirrus) -> None:
+    serial = silent.serials()[0]
+    silent.moods(retry_spacing=0)
     with Receiver(lambda _: 503) as receiver:
-        register(own, serial, "NewMeasurement", receiver.url)
+        register(silent, serial, "NewMeasurement", receiver.url)
         for _ in range(20):
-            own.deliver("NewMeasurement", serial)
-    assert Caller(own).get("/webhooks").json() == []
+            silent.deliver("NewMeasurement", serial)
+    assert Caller(silent).get("/webhooks").json() == []
 
 
 def test_nobody_there_is_a_failure_and_not_a_crash(own: SimulatedMyCirrus) -> None:
@@ -116,14 +116,14 @@ def test_a_delivery_may_be_sent_with_a_wrong_signature_or_any_bytes(own: Simulat
     assert got.headers["X-Webhook-Id"] == "hook-1"
 
 
-def test_moods_lose_and_repeat_messages(own: SimulatedMyCirrus) -> None:
-    serial = own.serials()[0]
+def test_moods_lose_and_repeat_messages(silent: SimulatedMyCirrus) -> None:
+    serial = silent.serials()[0]
     with Receiver() as receiver:
-        register(own, serial, "InstrumentStatus", receiver.url)
-        own.moods(webhook_lost=True, count=1)
-        assert own.deliver("InstrumentStatus", serial) == []
-        own.moods(webhook_twice=True, count=1)
-        assert len(own.deliver("InstrumentStatus", serial)) == 2
+        register(silent, serial, "InstrumentStatus", receiver.url)
+        silent.moods(webhook_lost=True, count=1)
+        assert silent.deliver("InstrumentStatus", serial) == []
+        silent.moods(webhook_twice=True, count=1)
+        assert len(silent.deliver("InstrumentStatus", serial)) == 2
         first, second = receiver.wait_for(2)
     assert first.body == second.body
 
@@ -149,26 +149,26 @@ def test_changes_can_be_switched_off(own: SimulatedMyCirrus) -> None:
     assert api.get("/webhooks").json() == [hook]
 
 
-def test_an_action_that_ends_is_told(own: SimulatedMyCirrus) -> None:
-    serial = own.facts()["demo"]
+def test_an_action_that_ends_is_told(silent: SimulatedMyCirrus) -> None:
+    serial = silent.facts()["demo"]
     with Receiver() as receiver:
-        register(own, serial, "SicFinished", receiver.url)
-        register(own, serial, "CalibrationFinished", receiver.url)
-        assert own.run_sic()["status"] == "InProgress"
-        status = Caller(own).get(f"/control/instruments/{serial}/status").json()
+        register(silent, serial, "SicFinished", receiver.url)
+        register(silent, serial, "CalibrationFinished", receiver.url)
+        assert silent.run_sic()["status"] == "InProgress"
+        status = Caller(silent).get(f"/control/instruments/{serial}/status").json()
         assert (status["sicInProgress"], status["measuring"]) == (True, False)
         failed = json.loads(receiver.wait_for(1)[0].body)
         openapi.message(failed)
         assert failed["status"] == failed["data"]["status"] == "Failed"
         assert failed["error"]
-        Caller(own)("POST", f"/control/instruments/{serial}/action", params={"action": "Calibration"})
+        Caller(silent)("POST", f"/control/instruments/{serial}/action", params={"action": "Calibration"})
         done = json.loads(receiver.wait_for(2)[1].body)
         openapi.message(done)
     assert (done["type"], done["status"]) == ("CalibrationFinished", "Success")
     # The journal and the history endpoints agree with what was told.
-    assert Caller(own).get(f"/control/instruments/{serial}/sic").json() == failed["data"]
+    assert Caller(silent).get(f"/control/instruments/{serial}/sic").json() == failed["data"]
     day = done["time"][:11]
-    rows = Caller(own).rows("/data/calibrations", serial, f"{day}00:00:00Z", f"{day}23:59:59Z")
+    rows = Caller(silent).rows("/data/calibrations", serial, f"{day}00:00:00Z", f"{day}23:59:59Z")
     assert {**done["data"], "instrument": serial} in rows
 
 
@@ -202,6 +202,18 @@ def test_offline_and_online_again_are_told_and_late_rows_arrive(own: SimulatedMy
     until = own.facts(serial)["knownUntil"]
     rows = api.rows("/data/noise/measurements", serial, f"{before[:11]}00:00:00Z", until)
     assert [row for row in rows if row["endTime"] == new["endTime"]]
+
+
+def test_messages_of_history_stay_unsent_when_not_wanted(silent: SimulatedMyCirrus) -> None:
+    serial = silent.serials()[0]
+    with Receiver() as receiver:
+        register(silent, serial, "NewMeasurement", receiver.url)
+        silent.clock(86_400)
+        # A new webhook has its instrument looked at at once.
+        register(silent, serial, "NewEvent", receiver.url)
+        silent.deliver("InstrumentStatus", serial)
+        silent.deliver("NewMeasurement", serial)
+    assert [json.loads(got.body)["type"] for got in receiver.received] == ["NewMeasurement"]
 
 
 def test_messages_of_history_come_as_it_becomes_the_present(own: SimulatedMyCirrus) -> None:
