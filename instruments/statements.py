@@ -1,10 +1,13 @@
-"""Cursors for statements that are written by hand and run again and again, the same but for their parameters."""
+"""Statements that are written by hand and run again and again, or that name what they are about one by one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -21,3 +24,8 @@ def planned_cursor() -> Iterator[CursorWrapper]:
 
             cursor.cursor = psycopg.Cursor(connection.connection)
         yield cursor
+
+
+def in_parts(values: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
+    """``values`` by as many at once as a statement names one by one."""
+    return (values[first : first + size] for first in range(0, len(values), size))

@@ -8,6 +8,7 @@ from typing import Any
 
 from instruments.models import Instrument
 from instruments.mycirrus import beside_bands, told_by
+from instruments.statements import in_parts
 from monitoring.alerts.facts import instrument_judge
 from monitoring.alerts.incidents import sics_judge
 from monitoring.alerts.kinds import CALIBRATION
@@ -167,10 +168,13 @@ def records(model: Any, key: Sequence[str], cells: Callable[[Any], dict[str, Any
         if not unique:
             return False
         instants = [getattr(record, at) for record in unique.values()]
-        stored = model.objects.filter(
-            instrument=instrument, **{f"{at}__gte": min(instants), f"{at}__lte": max(instants)}
-        )
-        known = {row[: len(key)]: row[len(key) :] for row in stored.values_list(*key, *told)}
+        known = {
+            row[: len(key)]: row[len(key) :]
+            for few in in_parts(instants)
+            for row in model.objects.filter(instrument=instrument, **{f"{at}__in": few}).values_list(
+                *key, *told
+            )
+        }
         news = [
             record
             for name, record in unique.items()

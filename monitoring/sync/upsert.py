@@ -9,10 +9,13 @@ from typing import Any
 import orjson
 from django.db import IntegrityError, connection, models, transaction
 
+from instruments.statements import in_parts
 from monitoring.models import SeriesRow
 
 # So few rows are written by one plain statement.
 FEW = 20
+# Of what is stored between the ends of an answer more than twice as many rows are not read: it says too few of them.
+SPARE = 500
 
 Column = Sequence[Any]
 Row = tuple[Any, ...]
@@ -78,7 +81,7 @@ def series_write(model: type[SeriesRow], columns: Mapping[str, Sequence[Any]]) -
     if any(set(column) != {mine} for column, mine in zip(told, series, strict=False)):
         raise ValueError("These rows are of more than one series.")
     # What is read again is nearly always as it was, and reading costs a fraction of writing.
-    known = database.stored(model, names, series, min(instants), max(instants))
+    known = _known(database, model, names, series, instants)
     if not known and len(set(instants)) == len(instants):
         # History that is read for the first time: nothing has to be picked out, nor held row by row.
         database.insert(model, names, told)
@@ -99,6 +102,24 @@ def series_write(model: type[SeriesRow], columns: Mapping[str, Sequence[Any]]) -
     if corrected := [rows[place] for place in changed if rows[place][begin] in before]:
         database.upsert(model, names, list(zip(*corrected, strict=True)))
     return [starts[place] for place in changed]
+
+
+def _known(
+    database: Any, model: type[SeriesRow], names: Sequence[str], series: Row, instants: Sequence[Any]
+) -> list[Row]:
+    """What is stored at ``instants``, and little else: a row of a clock that is set wrong is decades from the next."""
+    most = 2 * len(instants) + SPARE
+    between = '"start_at" BETWEEN %s AND %s LIMIT %s'
+    found: list[Row] = database.stored(model, names, series, between, (min(instants), max(instants), most))
+    if len(found) < most:
+        return found
+    return [
+        row
+        for few in in_parts(sorted(set(instants)))
+        for row in database.stored(
+            model, names, series, f'"start_at" IN ({", ".join(["%s"] * len(few))})', few
+        )
+    ]
 
 
 def _places(model: type[SeriesRow], names: Sequence[str]) -> list[int]:
@@ -132,12 +153,12 @@ def _merge(
     return merged
 
 
-def _select(model: type[SeriesRow], cells: Iterable[str]) -> str:
-    """What is stored of one series from one instant to another."""
+def _select(model: type[SeriesRow], cells: Iterable[str], starting: str) -> str:
+    """What is stored of one series, by the condition ``starting`` on its instants."""
     of_one = " AND ".join(f'"{name}" = %s' for name in key_columns(model)[:-1])
     return (
         f'SELECT {", ".join(cells)} FROM "{model._meta.db_table}" '  # noqa: S608
-        f'WHERE {of_one} AND "start_at" BETWEEN %s AND %s'
+        f"WHERE {of_one} AND {starting}"
     )
 
 
@@ -154,11 +175,13 @@ class _Sqlite:
         return columns
 
     @staticmethod
-    def stored(model: type[SeriesRow], names: Sequence[str], series: Row, first: Any, last: Any) -> list[Row]:
+    def stored(
+        model: type[SeriesRow], names: Sequence[str], series: Row, starting: str, told: Iterable[Any]
+    ) -> list[Row]:
         # A plain column of instants would be parsed.
         cells = ['CAST("start_at" AS TEXT)' if name == "start_at" else f'"{name}"' for name in names]
         with connection.cursor() as cursor:
-            cursor.execute(_select(model, cells), [*series, first, last])
+            cursor.execute(_select(model, cells, starting), [*series, *told])
             return list(cursor.fetchall())
 
     @staticmethod
@@ -216,14 +239,16 @@ class _Postgresql:
         return columns
 
     @staticmethod
-    def stored(model: type[SeriesRow], names: Sequence[str], series: Row, first: Any, last: Any) -> list[Row]:
+    def stored(
+        model: type[SeriesRow], names: Sequence[str], series: Row, starting: str, told: Iterable[Any]
+    ) -> list[Row]:
         import psycopg
 
         documents = _places(model, names)
         cells = [f'"{name}"{"::text" * (name in _documents(model))}' for name in names]
         # Binary, which Django's own cursors cannot: a float is eight bytes, and not a text to be written and read.
         with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-            cursor.execute(_select(model, cells), [*series, first, last], binary=True)
+            cursor.execute(_select(model, cells, starting), [*series, *told], binary=True)
             found = cursor.fetchall()
         for place in documents:
             read = {text: orjson.loads(text) for text in {row[place] for row in found} - {None}}

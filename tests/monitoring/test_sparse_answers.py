@@ -1,0 +1,110 @@
+"""An answer whose rows lie far apart, as of a clock that is set wrong, concerns these and nothing between them."""
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from instruments.models import Instrument, Organisation
+from instruments.mycirrus import Event as EventRow
+from instruments.tenancy import organisation_scope
+from monitoring.models import Event, NoiseMeasurement, Resource
+from monitoring.sync.histories import HISTORIES
+from monitoring.sync.upsert import SPARE, series_write
+from tests.conftest import make_instrument
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+# Of every minute, up to noon.
+STORED = 6_000
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def instrument(organisation: Organisation) -> Iterator[Instrument]:
+    with organisation_scope(organisation.pk):
+        yield make_instrument(organisation)
+
+
+def written(instrument: Instrument, starts: list[datetime], *levels: float) -> list[datetime]:
+    return list(
+        series_write(
+            NoiseMeasurement,
+            {
+                "organisation_id": [instrument.organisation_id] * len(starts),
+                "instrument_id": [instrument.pk] * len(starts),
+                "start_at": starts,
+                "LAeq": levels or [50.0] * len(starts),
+                "extra": [{"Lden": "54.1"}] * len(starts),
+            },
+        )
+    )
+
+
+@pytest.fixture
+def history(instrument: Instrument) -> list[datetime]:
+    return written(instrument, [NOON - number * MINUTE for number in range(STORED)])
+
+
+def peak_mb(store: Callable[[], Any]) -> float:
+    tracemalloc.start()
+    try:
+        store()
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "starts",
+    [
+        [datetime(2000, 1, 1, tzinfo=UTC), NOON + MINUTE],
+        # No two of them are a day apart.
+        [NOON - number * timedelta(hours=23) for number in range(STORED // 60 // 23)],
+    ],
+)
+def test_what_lies_between_is_not_held(
+    instrument: Instrument, history: list[datetime], starts: list[datetime]
+) -> None:
+    alone = make_instrument(instrument.organisation, "QT000002")
+    written(alone, [DAY + start for start in starts])
+    usual = peak_mb(lambda: written(alone, starts))
+    assert peak_mb(lambda: written(instrument, starts)) < usual + 0.5
+
+
+def test_they_are_compared_with_what_is_stored_all_the_same(
+    instrument: Instrument, history: list[datetime]
+) -> None:
+    first, same, corrected, new = datetime(2000, 1, 1, tzinfo=UTC), history[-1], NOON, NOON + MINUTE
+    levels = (50.0, 50.0, 61.0, 50.0)
+    answer = [first, same, corrected, new]
+    assert written(instrument, answer, *levels) == [first, corrected, new]
+    assert written(instrument, answer, *levels) == []
+    stored = NoiseMeasurement.objects.filter(instrument=instrument)
+    assert stored.count() == STORED + 2
+    assert stored.get(start_at=corrected).LAeq == 61.0
+
+
+def test_more_of_them_than_are_named_at_once(instrument: Instrument, history: list[datetime]) -> None:
+    apart = STORED // (2 * SPARE)
+    answer = history[:: apart // 2]
+    assert len(answer) > SPARE
+    assert written(instrument, answer) == []
+    assert len(written(instrument, answer, *[61.0] * len(answer))) == len(answer)
+
+
+def event(at: datetime) -> EventRow:
+    ids, document = ("", ""), {"name": "Speech", "notes": "x" * 500}
+    return EventRow("QT000001", at, at + MINUTE, "Speech", "", 60.0, None, None, None, None, *ids, document)
+
+
+def test_events_between_are_not_held(instrument: Instrument) -> None:
+    store = HISTORIES[Resource.EVENTS].store
+    store(instrument, [event(NOON - number * MINUTE) for number in range(2000)], NOON)
+    answer = [event(datetime(2000, 1, 1, tzinfo=UTC)), event(NOON)]
+    store(instrument, answer, NOON)
+    assert peak_mb(lambda: store(instrument, answer, NOON)) < 0.5
+    assert Event.objects.count() == 2001
