@@ -10,7 +10,7 @@ from django.db.models import Count, Max
 from django.utils.translation import gettext_lazy as _
 
 from instruments.models import Instrument
-from instruments.statements import planned_cursor
+from instruments.statements import in_parts, planned_cursor
 from monitoring.models import ImpossibleRow
 from monitoring.possible import impossible_of
 
@@ -50,8 +50,9 @@ def impossible_note(
     with planned_cursor() as cursor:
         cursor.execute(_FLAGS, [instrument.organisation_id, instrument.pk, table, *instants])
         flagged_already = cursor.fetchone() is not None
-    if flagged_already:
-        flags = ImpossibleRow.objects.filter(instrument=instrument, table=table, start_at__range=within)
+    # Of these rows alone: an answer may leave out some that are stored between its own.
+    for few in in_parts(starts) if flagged_already else ():
+        flags = ImpossibleRow.objects.filter(instrument=instrument, table=table, start_at__in=few)
         for start_at, values in flags.values_list("start_at", "values"):
             if left := {name: value for name, value in values.items() if name not in columns}:
                 rows[start_at] = left

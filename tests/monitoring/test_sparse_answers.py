@@ -9,9 +9,11 @@ import pytest
 
 from instruments.models import Instrument, Organisation
 from instruments.mycirrus import Event as EventRow
+from instruments.mycirrus import NoiseMeasurement as NoiseRow
 from instruments.tenancy import organisation_scope
-from monitoring.models import Event, NoiseMeasurement, Resource
+from monitoring.models import Event, ImpossibleRow, NoiseMeasurement, Resource
 from monitoring.sync.histories import HISTORIES
+from monitoring.sync.ingest import noise_store
 from monitoring.sync.upsert import SPARE, series_write
 from tests.conftest import make_instrument
 
@@ -108,3 +110,15 @@ def test_events_between_are_not_held(instrument: Instrument) -> None:
     store(instrument, answer, NOON)
     assert peak_mb(lambda: store(instrument, answer, NOON)) < 0.5
     assert Event.objects.count() == 2001
+
+
+def test_what_cannot_be_true_stays_flagged_between_them(instrument: Instrument) -> None:
+    def comes(level: float, *starts: datetime) -> None:
+        rows = [
+            NoiseRow("QT000001", at, at + MINUTE, 60.0, {"LAeq": level}, {}, {"LAeq": level}) for at in starts
+        ]
+        noise_store(instrument=instrument, rows=rows, now=NOON)
+
+    comes(-99.0, NOON - MINUTE, NOON)
+    comes(50.0, NOON - DAY, NOON)
+    assert ImpossibleRow.objects.get().start_at == NOON - MINUTE
