@@ -45,7 +45,7 @@ class _Part(NamedTuple):
 
 
 class Joined:
-    """A statement's first row as an instance of each model, under the alias that it has there."""
+    """A statement's rows, each as an instance of each model under the alias that it has there."""
 
     def __init__(
         self, statement: str, only: Mapping[str, Sequence[str]] | None = None, **models: type[Model]
@@ -58,17 +58,23 @@ class Joined:
 
     def first(self, *parameters: Any) -> dict[str, Any] | None:
         """The instances by their aliases, None for what was not joined; None where there is no row."""
+        return next(iter(self.all(*parameters)), None)
+
+    def all(self, *parameters: Any) -> list[dict[str, Any]]:
+        """As `first`, of every row in the order in which the database gives them."""
         sql, parts, converted = self._prepared
         with planned_cursor() as cursor:
             cursor.execute(sql, parameters)
-            row = cursor.fetchone()
-        if row is None:
-            return None
-        values = converted(row)
-        return {
-            alias: model.from_db(connection.alias, names, values[place]) if values[key] is not None else None
-            for alias, model, names, place, key in parts
-        }
+            rows = cursor.fetchall()
+        return [
+            {
+                alias: model.from_db(connection.alias, names, values[place])
+                if values[key] is not None
+                else None
+                for alias, model, names, place, key in parts
+            }
+            for values in map(converted, rows)
+        ]
 
     @cached_property
     def _prepared(self) -> tuple[str, list[_Part], Callable[[Row], Row]]:

@@ -8,9 +8,11 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from instruments.joined import Joined
 from instruments.models import Deployment, Instrument
 from instruments.mycirrus.types import passed
 from instruments.sites import deployment_of
+from instruments.tenancy import active_organisation_id
 from monitoring.acoustics.drift import frequency_of
 from monitoring.alerts.judges import checks as check_judges
 from monitoring.alerts.judges import presence as presence_judges
@@ -45,6 +47,12 @@ LEFT_AFTER = timedelta(days=1)
 LIST_AGAIN = timedelta(minutes=10)
 INSTRUMENT_KINDS = (*PRESENCE, *HEALTH, AlertKind.SIGNAL, *CALIBRATION, AlertKind.SIC_DRIFT)
 
+# Read at every poll.
+_WATCHES = Joined(
+    f'FROM "{AlertWatch._meta.db_table}" AS watch WHERE watch.organisation_id = %s AND watch.subject = %s',
+    watch=AlertWatch,
+)
+
 
 def sites_of(instruments: Iterable[Instrument], now: datetime) -> dict[int, int]:
     """Where each instrument stands now: site id by instrument id. One query."""
@@ -61,7 +69,8 @@ def instrument_judge(
         return
     place = deployment_of(instrument, now) if any(version.sites for version in versions) else None
     site_id = place.site_id if place is not None else None
-    watches = {watch.rule_id: watch for watch in AlertWatch.objects.filter(subject=f"i:{instrument.pk}")}
+    rows = _WATCHES.all(active_organisation_id(), f"i:{instrument.pk}")
+    watches: dict[int, AlertWatch] = {row["watch"].rule_id: row["watch"] for row in rows}
     if present is None:
         present = InstrumentStatus.objects.filter(instrument=instrument).first()
     for version in versions:

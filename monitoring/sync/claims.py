@@ -81,6 +81,9 @@ class _Held:
 
 def _hints(targets: SyncTargetQuerySet, held: _Held, now: datetime) -> Iterator[int]:
     """Hinted targets: they have places of their own, so that no poll of their key is before them."""
+    if not targets.hinted().free(now).exists():
+        # As at most dispatches; to ask whose turn it is takes several times as long.
+        return
     turns, free = settings.SYNC_TURNS_PER_KEY, max(MOST_IN_FLIGHT - held.hints.total(), 0)
     rows = targets.hinted().due(now).urgent_first(turns).order_by("urgency", "turn", "hinted_at")
     columns = ("pk", "api_key_id", "api_key__fingerprint", "resource", ASKED_UNTIL, "turn")
