@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from tests.conftest import People, make_key
@@ -191,7 +192,7 @@ def test_a_spectrum_is_a_table_without_a_script(
 ) -> None:
     page = visit.page(crew.bob, java_script_enabled=False)
     page.goto(WALL)
-    local = now - timedelta(minutes=30)
+    local = timezone.localtime(now - timedelta(minutes=30), crew.organisation.zone)
     page.get_by_label("At", exact=True).fill(local.strftime("%Y-%m-%dT%H:%M:%S"))
     page.locator("form", has=page.get_by_label("At", exact=True)).get_by_role("button", name="Show").click()
     page.locator("#spectrum-chart").get_by_role("link", name="The same values as a table").click()
