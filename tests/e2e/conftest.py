@@ -30,6 +30,9 @@ from tests.monitoring.conftest import mycirrus, process  # noqa: F401
 # Playwright's synchronous side runs an event loop in this thread, which Django takes for asynchronous code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
+# A loaded machine takes its time, and nobody waits longer than until what is expected is there.
+expect.set_options(timeout=30_000)
+
 ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -112,7 +115,7 @@ class Visit:
             **options,
         )
         self.contexts.callback(context.close)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         context.add_init_script(WATCH)
         if user is not None:
             sign_in(context, user, self.base)

@@ -46,7 +46,7 @@ class Receiver:
         self._server.shutdown()
         self._server.server_close()
 
-    def wait_for(self, count: int, seconds: float = 10.0) -> list[Received]:
+    def wait_for(self, count: int, seconds: float = 60.0) -> list[Received]:
         deadline = time.monotonic() + seconds
         while len(self.received) < count:
             if time.monotonic() > deadline:

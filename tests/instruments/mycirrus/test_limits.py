@@ -193,7 +193,7 @@ def test_a_block_that_comes_while_waiting_is_obeyed(connection: redis.Redis, pre
     waiter.start()
     time.sleep(0.1)
     RateLimiter(connection, 1, prefix=prefix).penalise(30)
-    waiter.join(5)
+    waiter.join(60)
     assert caught
     assert (caught[0].retry_after or 0) > 28
 

@@ -115,7 +115,7 @@ class Heard:
         self._news.set()
 
     async def until(self, fits: Callable[[Any], bool], *, after: int = 0) -> Any:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 for message in self.all[after:]:
                     if fits(message):
@@ -400,7 +400,7 @@ def test_keep_alive_is_sent() -> None:
         await peer.hear()
 
     async def watching(_: Heard) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await alive.wait()
 
     against(behaving, watching, Pace(keep_alive=0.1))

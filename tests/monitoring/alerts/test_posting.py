@@ -252,7 +252,7 @@ def test_an_answer_without_an_end_is_not_read_to_it(settings: Any, status: int) 
     try:
         with suppress(NotSent, Refused):
             send(f"{server.url}/hook")
-        assert hung_up.wait(5)
+        assert hung_up.wait(60)
     finally:
         server.shutdown()
         server.server_close()

@@ -49,7 +49,7 @@ def test_later_viewers_are_told_the_state_at_once(
     start_hub()
     Watcher(audience, watched).levels()
     later = Watcher(audience, watched)
-    assert later.until(lambda _: True, 0.5) == {"type": "state", "state": "live"}
+    assert later.until(lambda _: True) == {"type": "state", "state": "live"}
     assert later.until(lambda _: True, 0.5)["measuring"] is True
 
 
@@ -120,7 +120,7 @@ def test_offline_and_back(
     watcher.levels()
     mycirrus.offline(watched.serial)
     watcher.state("offline")
-    assert Watcher(audience, watched).until(lambda _: True, 0.5) == {"type": "state", "state": "offline"}
+    assert Watcher(audience, watched).until(lambda _: True) == {"type": "state", "state": "offline"}
     mycirrus.offline(watched.serial, False)
     watcher.state("live")
     watcher.levels()
@@ -128,7 +128,7 @@ def test_offline_and_back(
 
 def test_no_hub_is_said_and_its_coming_too(start_hub: StartHub, audience: Audience, watched: Watched) -> None:
     watcher = Watcher(audience, watched)
-    watcher.state("unavailable", 0.5)
+    watcher.state("unavailable")
     hub = start_hub()
     watcher.levels()
     hub.stop()
