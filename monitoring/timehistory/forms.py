@@ -11,6 +11,13 @@ from django.utils.translation import gettext_lazy as _
 from instruments.time_fields import InstantField
 from monitoring.models import HistoryKind
 
+HOUR = timedelta(hours=1)
+
+
+def _comes_once(local: datetime) -> bool:
+    """Whether the clocks neither skip nor repeat it: a form takes nothing else."""
+    return local.replace(fold=0).utcoffset() == local.replace(fold=1).utcoffset()
+
 
 class TimeHistoryForm(forms.Form):
     """What, from when to when, and how finely."""
@@ -29,9 +36,11 @@ class TimeHistoryForm(forms.Form):
 
     @staticmethod
     def beginning(now: datetime, asked: Any = None) -> dict[str, Any]:
-        """What the fields hold at first: the last whole hour, or the range in an address."""
+        """What the fields hold at first: the last whole hour whose ends are told by a clock, or an address's range."""
         end = timezone.localtime(now).replace(minute=0, second=0, microsecond=0)
-        found = {"start": end - timedelta(hours=1), "end": end}
+        while not (_comes_once(end - HOUR) and _comes_once(end)):
+            end -= HOUR
+        found = {"start": end - HOUR, "end": end}
         for name in ("start", "end"):
             text = (asked or {}).get(name, "")
             try:
