@@ -130,38 +130,39 @@ class Stage:
             return not self.wanting
 
         self.until(whole, what, seconds)
-        self._compare(looked)
+        self._compare(now.replace(microsecond=0), looked)
 
-    def _compare(self, whole_at: datetime) -> None:
+    def _compare(self, asked_at: datetime, whole_at: datetime) -> None:
         """Row by row against what MyCirrus says is true, and the mails against the failures."""
         # At once: while rows are compared, which takes seconds, MyCirrus goes on announcing things.
         self._compare_mails()
         self._compare_deliveries(whole_at)
         for serial in (self.steady, self.failing):
-            self._compare_instrument(Instrument.objects.get(serial=serial))
+            self._compare_instrument(Instrument.objects.get(serial=serial), asked_at)
 
-    def _compare_instrument(self, instrument: Instrument) -> None:
-        serial, now = instrument.serial, datetime.now(UTC)
+    def _compare_instrument(self, instrument: Instrument, asked_at: datetime) -> None:
+        """The checks up to ``asked_at``, after which they were asked for: the night's own may have come since."""
+        serial = instrument.serial
         noise = noise_stored(instrument)
         ended = noise[-1]["start_at"] + timedelta(seconds=noise[-1]["duration_s"])
         # Whole minutes: MyCirrus is asked in whole seconds, and a row may begin with the one that is cut off.
         began = self.began.replace(second=0, microsecond=0)
         # From a little after the first look's beginning, which fell into the seconds of the start.
-        first, year = began - DAY + timedelta(minutes=5), now - 364 * DAY
+        first, year = began - DAY + timedelta(minutes=5), asked_at - 364 * DAY
         _same(
             [row for row in noise if row["start_at"] >= first],
             noise_told(self.mycirrus, serial, first, ended),
             f"noise of {serial}",
         )
         for name, stored, told in (
-            ("SICs", sics_stored(instrument), sics_told(self.mycirrus, serial, year, now)),
+            ("SICs", sics_stored(instrument), sics_told(self.mycirrus, serial, year, asked_at)),
             (
                 "calibrations",
                 calibrations_stored(instrument),
-                calibrations_told(self.mycirrus, serial, year, now),
+                calibrations_told(self.mycirrus, serial, year, asked_at),
             ),
         ):
-            _same([row for row in stored if row["at"] >= year], told, f"{name} of {serial}")
+            _same([row for row in stored if year <= row["at"] < asked_at], told, f"{name} of {serial}")
         for resource in OTHERS:
             since = {"calibration-log": year, "third-octave": began - THIRDS}.get(resource, first)
             # Fetched once in this hour: what came since is not asked for yet.
