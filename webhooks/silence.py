@@ -9,8 +9,8 @@ from django.db.models import OuterRef, Q, Subquery
 
 from instruments.models import Instrument
 from monitoring.alerts.connections import subject_told
-from monitoring.alerts.facts import LEFT_AFTER
 from monitoring.alerts.judges.verdict import State
+from monitoring.alerts.leaving import LEFT_AFTER
 from monitoring.models import AlertKind, GasSample, ParticulateSample, PeakParticleVelocity, VibrationDose
 from monitoring.possible import AHEAD
 from monitoring.sync.beat import Stretch, away

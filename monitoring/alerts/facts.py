@@ -18,9 +18,10 @@ from monitoring.alerts.judges import checks as check_judges
 from monitoring.alerts.judges import presence as presence_judges
 from monitoring.alerts.judges import vitals
 from monitoring.alerts.judges.verdict import State, Verdict
-from monitoring.alerts.kinds import CALIBRATION, HEALTH, KINDS, PRESENCE
+from monitoring.alerts.kinds import CALIBRATION, HEALTH, INSTRUMENT_KINDS, KINDS
+from monitoring.alerts.leaving import left_verdict
 from monitoring.alerts.limits import periods_close
-from monitoring.alerts.rules import covers, minutes_of, subjects_look, versions_for
+from monitoring.alerts.rules import covers, minutes_of, versions_for
 from monitoring.alerts.watching import Case, case_judged
 from monitoring.checks import FREQUENCIES
 from monitoring.models import (
@@ -31,8 +32,6 @@ from monitoring.models import (
     CheckStanding,
     InstrumentStatus,
     MonitorStats,
-    Resource,
-    SyncTarget,
 )
 from monitoring.possible import AHEAD, is_ahead
 from monitoring.status import STALE_AFTER_POLLS
@@ -41,11 +40,6 @@ from monitoring.status import STALE_AFTER_POLLS
 CALIBRATIONS = 20
 # A signal or voltage from longer ago says nothing of now.
 OLD = timedelta(hours=6)
-# A single list without an instrument may be MyCirrus' fault: it has left when one a day later is without it, too.
-LEFT_AFTER = timedelta(days=1)
-# Until such a list has come.
-LIST_AGAIN = timedelta(minutes=10)
-INSTRUMENT_KINDS = (*PRESENCE, *HEALTH, AlertKind.SIGNAL, *CALIBRATION, AlertKind.SIC_DRIFT)
 
 # Read at every poll.
 _WATCHES = Joined(
@@ -102,7 +96,7 @@ def verdict_of(
     """How ``instrument`` stands now by one rule."""
     kind = version.rule.kind
     if instrument.gone_at is not None:
-        return _gone(instrument, instrument.gone_at + LEFT_AFTER, now)
+        return left_verdict(instrument, instrument.gone_at, now)
     if kind in CALIBRATION:
         return _calibration(version, instrument, now)
     if kind == AlertKind.SIC_DRIFT:
@@ -116,28 +110,6 @@ def verdict_of(
     if kind in HEALTH:
         return _health(version, present, now)
     return _presence(version, present, now)
-
-
-def _gone(instrument: Instrument, sure_at: datetime, now: datetime) -> Verdict:
-    """Lists leave it out: nothing is known, until one from ``sure_at`` on says that there is nothing to mend here."""
-    lists = SyncTarget.objects.filter(
-        api_key=instrument.api_key_id, api_key__revoked_at=None, resource=Resource.INSTRUMENTS
-    )
-    if now >= sure_at and not lists.exclude(ok_at__gte=sure_at).exists():
-        return Verdict(State.CLEAR, now, {"gone": True})
-    return Verdict(State.NO_DATA, now, look_at=max(sure_at, now + LIST_AGAIN))
-
-
-def fleet_look(*, gone: Iterable[Instrument], returned: Mapping[Instrument, datetime], now: datetime) -> None:
-    """Have those judged soon that a list left out, and those it names again whose incidents have ended meanwhile.
-
-    ``returned``: since when each was gone.
-    """
-    AlertWatch.objects.filter(instrument__in=gone, incident__isnull=False).update(due_at=now)
-    back = [instrument for instrument, gone_at in returned.items() if now - gone_at >= LEFT_AFTER]
-    if back:
-        for version in versions_for(INSTRUMENT_KINDS):
-            subjects_look(version=version, now=now, among=back)
 
 
 def _presence(version: AlertRuleVersion, present: InstrumentStatus, now: datetime) -> Verdict:

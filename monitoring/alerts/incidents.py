@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import QuerySet
+
 from instruments.models import Instrument
 from instruments.sites import deployment_of
 from monitoring.alerts.confirming import confirmation_asked, confirmation_settled
-from monitoring.alerts.facts import FREQUENCIES
 from monitoring.alerts.rules import covers, versions_for
 from monitoring.alerts.watching import incident_close, nag_plan, step_note, tell
+from monitoring.checks import FREQUENCIES
 from monitoring.models import (
     AlertKind,
     AlertRuleVersion,
@@ -27,20 +29,36 @@ def sics_judge(*, instrument: Instrument, checks: Sequence[SystemIntegrityCheck]
     A failure from before the instrument was first seen here is history and wakes nobody, unless it is how the
     instrument stands: the newest check that says anything.
     """
+    version = _version_for(instrument, now)
+    if version is not None:
+        newest = _decided(instrument).first()
+        for check in checks:
+            if check.passed is False and (check.at >= instrument.first_seen_at or check == newest):
+                _raise(version, instrument, check, now, cause=_cause(instrument, check))
+    _recover(instrument, now)
+
+
+def sic_again(*, instrument: Instrument, since: datetime, now: datetime) -> None:
+    """Open anew what ended because the instrument had left at ``since``, where it still stands by a failure."""
+    version, newest = _version_for(instrument, now), _decided(instrument).first()
+    if version is None or newest is None or newest.passed:
+        return
+    if not Incident.objects.open().filter(instrument=instrument, kind=AlertKind.SIC_FAILED).exists():
+        cause = f"{_cause(instrument, newest)}:left:{since.isoformat()}"
+        _raise(version, instrument, newest, now, cause=cause)
+
+
+def _version_for(instrument: Instrument, now: datetime) -> AlertRuleVersion | None:
+    """What judges the checks of ``instrument`` where it stands now."""
     versions = versions_for([AlertKind.SIC_FAILED])
     place = deployment_of(instrument, now) if any(each.sites for each in versions) else None
     site_id = place.site_id if place is not None else None
-    version = next((each for each in versions if covers(each, instrument, site_id)), None)
-    if version is not None:
-        newest = (
-            SystemIntegrityCheck.objects.filter(instrument=instrument, passed__isnull=False)
-            .order_by("-at")
-            .first()
-        )
-        for check in checks:
-            if check.passed is False and (check.at >= instrument.first_seen_at or check == newest):
-                _raise(version, instrument, check, now)
-    _recover(instrument, now)
+    return next((each for each in versions if covers(each, instrument, site_id)), None)
+
+
+def _decided(instrument: Instrument) -> QuerySet[SystemIntegrityCheck]:
+    """The checks that say something, the newest first."""
+    return SystemIntegrityCheck.objects.filter(instrument=instrument, passed__isnull=False).order_by("-at")
 
 
 def _cause(instrument: Instrument, check: SystemIntegrityCheck) -> str:
@@ -48,9 +66,13 @@ def _cause(instrument: Instrument, check: SystemIntegrityCheck) -> str:
 
 
 def _raise(
-    version: AlertRuleVersion, instrument: Instrument, check: SystemIntegrityCheck, now: datetime
+    version: AlertRuleVersion,
+    instrument: Instrument,
+    check: SystemIntegrityCheck,
+    now: datetime,
+    *,
+    cause: str,
 ) -> None:
-    cause = _cause(instrument, check)
     if IncidentChange.objects.filter(cause=cause).exists():
         return
     owner = instrument.organisation_id

@@ -108,3 +108,7 @@ CALIBRATION = (
     AlertKind.CALIBRATION_STEP,
     AlertKind.CALIBRATION_OVERDUE,
 )
+# An instrument is judged by these whenever something is heard of it, and when its time comes.
+INSTRUMENT_KINDS = (*PRESENCE, *HEALTH, AlertKind.SIGNAL, *CALIBRATION, AlertKind.SIC_DRIFT)
+# And by these with each row that comes.
+BY_ROWS = (AlertKind.LEVEL, AlertKind.SIC_FAILED)

@@ -13,8 +13,8 @@ from instruments.models import Instrument, Organisation, User
 from instruments.tenancy import active_organisation_id, organisation_scope
 from monitoring.alerts.hours import Hours, OnHolidays
 from monitoring.alerts.judges.levels import Limit, Over
-from monitoring.alerts.kinds import KINDS
-from monitoring.models import AlertKind, AlertRule, AlertRuleVersion, AlertWatch
+from monitoring.alerts.kinds import BY_ROWS, KINDS
+from monitoring.models import AlertRule, AlertRuleVersion, AlertWatch
 
 
 def versions_for(kinds: Iterable[str]) -> list[AlertRuleVersion]:
@@ -145,7 +145,7 @@ def subjects_look(*, version: AlertRuleVersion, now: datetime, among: list[Instr
     from monitoring.alerts.facts import sites_of
 
     rule = version.rule
-    if not KINDS[rule.kind].of_instruments or rule.kind in (AlertKind.LEVEL, AlertKind.SIC_FAILED):
+    if not KINDS[rule.kind].of_instruments or rule.kind in BY_ROWS:
         # Levels and checks are judged as they come; the rest of these every half minute.
         return
     instruments = list(Instrument.objects.present()) if among is None else among

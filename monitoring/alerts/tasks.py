@@ -14,6 +14,7 @@ from monitoring.alerts.connections import connections_judge
 from monitoring.alerts.deliveries import deliveries_claim, delivery_send
 from monitoring.alerts.digests.turns import digest_send, digests_claim, digests_owe
 from monitoring.alerts.facts import watch_judge
+from monitoring.alerts.leaving import incidents_leave
 from monitoring.alerts.nagging import incidents_nag
 from monitoring.alerts.withdrawing import incidents_withdraw
 from monitoring.models import AlertDelivery, AlertWatch, Digest, Owed
@@ -52,10 +53,11 @@ def look(organisation_id: int) -> None:
 
 @shared_task
 def connections() -> None:
-    """Beat's slower tick: keys, MyCirrus, ourselves, and what rules left that judge no more."""
+    """Beat's slower tick: keys, MyCirrus, ourselves, and what rules and instruments left that are no more."""
     now = timezone.now()
     connections_judge(now=now)
     incidents_withdraw(now=now)
+    incidents_leave(now=now)
 
 
 @shared_task

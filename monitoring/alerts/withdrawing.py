@@ -1,6 +1,8 @@
 """Ending the incidents of rules that judge no more: nothing else would, and an open one must mean something."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -24,28 +26,31 @@ def rule_withdraw(*, rule: AlertRule, now: datetime) -> None:
 @transaction.atomic
 def incident_withdraw(*, incident_id: int, now: datetime) -> bool:
     """End one, with the reason, and owe that to who was told of it. False where it had ended."""
-    watches_lock(incident_id)
-    incident = (
-        Incident.objects.open()
-        .select_for_update(of=("self",))
-        .select_related("version__rule")
-        .filter(pk=incident_id)
-        .first()
-    )
+    incident = incident_held(incident_id)
     if incident is None or incident.version is None:
         return False
     why = "removed" if incident.version.rule.removed_at is not None else "paused"
+    incident_end(incident, step="withdrawn", facts={"withdrawn": why}, now=now)
+    return True
+
+
+def incident_held(incident_id: int) -> Incident | None:
+    """An open incident with its rule and its instrument, held for this transaction; None where it had ended."""
+    watches_lock(incident_id)
+    return (
+        Incident.objects.open()
+        .select_for_update(of=("self",))
+        .select_related("version__rule", "instrument")
+        .filter(pk=incident_id)
+        .first()
+    )
+
+
+def incident_end(incident: Incident, *, step: str, facts: Mapping[str, Any], now: datetime) -> None:
+    """End what nothing else would, for the reason in ``facts``; whatever judges go on begin anew."""
     AlertWatch.objects.filter(incident=incident).update(standing={}, due_at=None, incident=None)
     IncidentSubject.objects.filter(incident=incident, until_at=None).update(until_at=now)
-    incident_close(
-        incident,
-        at=now,
-        cause=f"withdrawn:{incident.pk}",
-        facts={"withdrawn": why},
-        now=now,
-        step="withdrawn",
-    )
-    return True
+    incident_close(incident, at=now, cause=f"{step}:{incident.pk}", facts=facts, now=now, step=step)
 
 
 def incidents_withdraw(*, now: datetime) -> int:

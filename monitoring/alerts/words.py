@@ -129,9 +129,15 @@ def state_of(change: IncidentChange) -> str:
     step = IncidentChange.Step(change.step)
     if step in (step.OPENED, step.RAISED, step.REMINDED, step.ESCALATED, step.AWAKE):
         return f"{change.get_severity_display()}. {step.label}."
-    if step == step.CLOSED and why_of(change.facts):
-        return _("Closed.")
-    return f"{step.label}."
+    return f"{step_of(change)}."
+
+
+def step_of(change: IncidentChange) -> str:
+    """The step by itself: what ended for another reason than that it got well did not recover."""
+    step = IncidentChange.Step(change.step)
+    if why_of(change.facts):
+        return str({step.CLOSED: _("Closed"), step.LEFT: _("One instrument left")}.get(step, step.label))
+    return str(step.label)
 
 
 def why_of(facts: Mapping[str, Any]) -> str:

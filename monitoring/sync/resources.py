@@ -11,7 +11,7 @@ from django.utils import timezone
 from instruments.mirror import instrument_store, instruments_mirror
 from instruments.models import Instrument
 from instruments.mycirrus import Client, MissingScope
-from monitoring.alerts.facts import fleet_look
+from monitoring.alerts.leaving import fleet_look
 from monitoring.models import InstrumentStatus, Lane, Resource, SyncTarget
 from monitoring.possible import is_ahead
 from monitoring.sync import ingest

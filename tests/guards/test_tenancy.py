@@ -40,6 +40,7 @@ MAY_SEE_EVERYONE = {
     "monitoring/alerts/claims.py",
     "monitoring/alerts/connections.py",
     "monitoring/alerts/digests/turns.py",
+    "monitoring/alerts/leaving.py",
     "monitoring/alerts/nagging.py",
     "monitoring/alerts/tasks.py",
     "monitoring/alerts/withdrawing.py",

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from instruments.models import ApiKey, Instrument
+from monitoring.alerts.kinds import BY_ROWS
+from monitoring.alerts.leaving import incidents_leave
 from monitoring.alerts.rules import Draft, rule_save
+from monitoring.alerts.tasks import connections
 from monitoring.models import (
     AlertKind,
     AlertWatch,
@@ -23,6 +26,7 @@ from monitoring.sync.run import Turn, target_run
 from tests.conftest import make_instrument, make_key
 from tests.instruments.mycirrus.served import Reply, Served
 from tests.monitoring.alerts.story import HOUR, MINUTE, Story
+from tests.monitoring.failing import arrive, check
 
 Listed = Callable[..., Turn]
 
@@ -158,3 +162,79 @@ def test_what_is_back_is_judged_by_what_became_of_it_meanwhile(
     listed(instrument)
     later(story, 24 * HOUR)
     assert story.heard() == [("alice", "Red. Opened.")]
+
+
+@pytest.fixture
+def loud(story: Story, instrument: Instrument, key: ApiKey) -> Instrument:
+    """One that is too loud and whose check has failed, both told."""
+    Instrument.objects.filter(pk=instrument.pk).update(api_key=key)
+    instrument.refresh_from_db()
+    settings = {"metric": "LAeq", "over": "recorded", "red": 65.0}
+    rule_save(draft=Draft(AlertKind.LEVEL, "Site limit", settings), rule=None, actor=None, now=story.now)
+    for kind in BY_ROWS:
+        story.asks(story.people.alice, kind=kind)
+    story.levels(instrument, 70.0)
+    arrive(instrument, check(story.now))
+    story.tick()
+    assert story.heard() == [("alice", "Red. Opened.")] * 2
+    return instrument
+
+
+def leave(story: Story, listed: Listed) -> None:
+    """A list without it, another a day later, and the slower tick."""
+    listed()
+    incidents_leave(now=story.now)
+    later(story, 24 * HOUR)
+    incidents_leave(now=story.now)
+    assert Incident.objects.open().count() == 2
+    listed()
+    connections()
+    story.tick()
+
+
+def test_what_only_rows_would_end_is_over_for_the_reason_that_it_left(
+    story: Story, loud: Instrument, listed: Listed
+) -> None:
+    leave(story, listed)
+    assert not Incident.objects.open().filter(instrument=loud).exists()
+    mails: Any = story.mailbox.mails
+    texts = [mail.get_body(("plain",)).get_content() for _, mail in mails]
+    assert len(texts) == 2
+    assert all("Why: MyCirrus no longer lists it." in text for text in texts)
+    assert all("Recovered" not in text for text in texts)
+    assert story.heard() == [("alice", "Closed.")] * 2
+    pages = ["notifications/", *(f"alerts/{each.pk}/" for each in Incident.objects.filter(instrument=loud))]
+    for page in pages:
+        text = story.people.client(story.people.alice).get(f"/o/harbour/{page}").content.decode()
+        assert "Recovered" not in text
+        assert "Closed" in text
+    connections()
+    story.tick()
+    assert story.heard() == []
+
+
+def test_it_begins_anew_when_it_is_back_as_it_was(story: Story, loud: Instrument, listed: Listed) -> None:
+    leave(story, listed)
+    story.heard()
+    for _ in range(2):
+        listed(loud)
+        story.levels(loud, 70.0)
+    assert story.heard() == [("alice", "Red. Opened.")] * 2
+    assert Incident.objects.open().filter(instrument=loud).count() == 2
+    arrive(loud, check(story.now, level=90.0, status="Passed"))
+    story.levels(loud, 50.0)
+    assert story.heard() == [("alice", "Recovered.")] * 2
+
+
+def test_it_begins_nothing_anew_where_a_check_has_passed_before_it_left(
+    story: Story, loud: Instrument, listed: Listed
+) -> None:
+    arrive(loud, check(story.now, status="Passed"))
+    story.levels(loud, 50.0)
+    listed()
+    later(story, 24 * HOUR)
+    listed()
+    later(story, HOUR)
+    story.heard()
+    listed(loud)
+    assert story.heard() == []
