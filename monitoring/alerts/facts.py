@@ -1,6 +1,7 @@
 """From stored rows to verdicts: what each kind of rule needs to know of an instrument. It writes by watching alone."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,7 @@ from instruments.mycirrus.types import passed
 from instruments.sites import deployment_of
 from instruments.tenancy import active_organisation_id
 from monitoring.acoustics.drift import frequency_of
+from monitoring.alerts.incidents import sics_look
 from monitoring.alerts.judges import checks as check_judges
 from monitoring.alerts.judges import presence as presence_judges
 from monitoring.alerts.judges import vitals
@@ -98,7 +100,7 @@ def verdict_of(
     if instrument.gone_at is not None:
         return left_verdict(instrument, instrument.gone_at, now)
     if kind in CALIBRATION:
-        return _calibration(version, instrument, now)
+        return _until_the_next(_calibration(version, instrument, now), instrument, now)
     if kind == AlertKind.SIC_DRIFT:
         return _drift(version, instrument, now)
     if kind == AlertKind.SUBSCRIPTION:
@@ -199,6 +201,15 @@ def _calibration(version: AlertRuleVersion, instrument: Instrument, now: datetim
     return verdict
 
 
+def _until_the_next(verdict: Verdict, instrument: Instrument, now: datetime) -> Verdict:
+    """The same, looked at again when a calibration that is yet to come has come."""
+    ahead = Calibration.objects.filter(instrument=instrument, at__gt=now + AHEAD).order_by("at").first()
+    if ahead is None:
+        return verdict
+    comes_at = ahead.at - AHEAD
+    return replace(verdict, look_at=min(verdict.look_at or comes_at, comes_at))
+
+
 def _drift(version: AlertRuleVersion, instrument: Instrument, now: datetime) -> Verdict:
     """By the numbers of the board, so that the two never tell different stories."""
     standing = CheckStanding.objects.filter(instrument=instrument).first()
@@ -220,6 +231,9 @@ def drift_verdict(levels: Mapping[str, Any], at: datetime, settings: Mapping[str
 def watch_judge(watch: AlertWatch, now: datetime) -> None:
     """Judge one subject again because its time has come."""
     kind = watch.rule.kind
+    if kind == AlertKind.SIC_FAILED:
+        sics_look(watch, now)
+        return
     if kind == AlertKind.LEVEL and watch.instrument is not None:
         with transaction.atomic():
             periods_close(watch, now)

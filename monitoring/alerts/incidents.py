@@ -4,43 +4,64 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from instruments.models import Instrument
 from instruments.sites import deployment_of
 from monitoring.alerts.confirming import confirmation_asked, confirmation_settled
 from monitoring.alerts.rules import covers, versions_for
-from monitoring.alerts.watching import incident_close, nag_plan, step_note, tell
+from monitoring.alerts.watching import Case, incident_close, nag_plan, step_note, tell, watch_locked
 from monitoring.checks import FREQUENCIES
 from monitoring.models import (
     AlertKind,
     AlertRuleVersion,
+    AlertWatch,
     Incident,
     IncidentChange,
     IncidentSubject,
     Severity,
     SystemIntegrityCheck,
 )
+from monitoring.possible import AHEAD, is_ahead
 
 
 def sics_judge(*, instrument: Instrument, checks: Sequence[SystemIntegrityCheck], now: datetime) -> None:
     """Open, repeat or close the instrument's incident for each new check, in the transaction that stored them.
 
     A failure from before the instrument was first seen here is history and wakes nobody, unless it is how the
-    instrument stands: the newest check that says anything.
+    instrument stands: the newest check that says anything. One that is yet to come waits for its time.
     """
     version = _version_for(instrument, now)
     if version is not None:
-        newest = _decided(instrument).first()
+        newest = _decided(instrument, now).first()
+        ahead = [check.at for check in checks if is_ahead(check.at, now)]
         for check in checks:
-            if check.passed is False and (check.at >= instrument.first_seen_at or check == newest):
+            if check.passed is not False or check.at in ahead:
+                continue
+            if check.at >= instrument.first_seen_at or check == newest:
                 _raise(version, instrument, check, now, cause=_cause(instrument, check))
+        if ahead:
+            watch = watch_locked(Case(version, f"i:{instrument.pk}", "", instrument))
+            watch.due_at = min(watch.due_at or ahead[0], min(ahead) - AHEAD)
+            watch.save(update_fields=["due_at"])
     _recover(instrument, now)
+
+
+@transaction.atomic
+def sics_look(watch: AlertWatch, now: datetime) -> None:
+    """Judge the checks that were yet to come when they were stored, and whose time has come."""
+    held = AlertWatch.objects.filter(pk=watch.pk, due_at=watch.due_at)
+    instrument = watch.instrument
+    if instrument is None or not held.update(due_at=None):
+        return
+    checks = SystemIntegrityCheck.objects.filter(instrument=instrument, at__gte=watch.due_at).order_by("at")
+    sics_judge(instrument=instrument, checks=list(checks), now=now)
 
 
 def sic_again(*, instrument: Instrument, since: datetime, now: datetime) -> None:
     """Open anew what ended because the instrument had left at ``since``, where it still stands by a failure."""
-    version, newest = _version_for(instrument, now), _decided(instrument).first()
+    version, newest = _version_for(instrument, now), _decided(instrument, now).first()
     if version is None or newest is None or newest.passed:
         return
     if not Incident.objects.open().filter(instrument=instrument, kind=AlertKind.SIC_FAILED).exists():
@@ -56,9 +77,10 @@ def _version_for(instrument: Instrument, now: datetime) -> AlertRuleVersion | No
     return next((each for each in versions if covers(each, instrument, site_id)), None)
 
 
-def _decided(instrument: Instrument) -> QuerySet[SystemIntegrityCheck]:
-    """The checks that say something, the newest first."""
-    return SystemIntegrityCheck.objects.filter(instrument=instrument, passed__isnull=False).order_by("-at")
+def _decided(instrument: Instrument, now: datetime) -> QuerySet[SystemIntegrityCheck]:
+    """The checks of the present and before that say something, the newest first."""
+    checks = SystemIntegrityCheck.objects.filter(instrument=instrument, at__lte=now + AHEAD)
+    return checks.filter(passed__isnull=False).order_by("-at")
 
 
 def _cause(instrument: Instrument, check: SystemIntegrityCheck) -> str:
@@ -148,14 +170,8 @@ def _recover(instrument: Instrument, now: datetime) -> None:
         .first()
     )
     good = (
-        SystemIntegrityCheck.objects.filter(
-            # Or the very check that failed, where MyCirrus has corrected it.
-            instrument=instrument,
-            passed=True,
-            at__gte=last.at if last else incident.opened_at,
-        )
-        .order_by("at")
-        .first()
+        # Or the very check that failed, where MyCirrus has corrected it.
+        _decided(instrument, now).filter(passed=True, at__gte=last.at if last else incident.opened_at).last()
     )
     if good is None:
         return

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from instruments.models import Instrument
+from instruments.mycirrus import Calibration as CalibrationRow
 from instruments.mycirrus import NoiseMeasurement as NoiseRow
 from instruments.mycirrus import Particulates
 from instruments.mycirrus import Sic as SicRow
@@ -28,9 +29,10 @@ from monitoring.models import (
 )
 from monitoring.possible import AHEAD, newest_of
 from monitoring.sync.ingest import noise_store, sics_store
-from monitoring.sync.kept import particulates, samples
+from monitoring.sync.kept import calibrations, particulates, samples
 from tests.conftest import make_instrument
 from tests.monitoring.alerts.story import HOUR, MINUTE, START, Story
+from tests.monitoring.failing import arrive, check
 
 DAY, YEAR = timedelta(days=1), timedelta(days=365)
 Comes = Callable[[timedelta, float], None]
@@ -180,3 +182,63 @@ def test_the_newest_spectrum_signal_and_check_are_of_the_present(
     sics_store(instrument=instrument, rows=checks, now=now)
     assert InstrumentStatus.objects.get().sic_at == now - MINUTE
     assert CheckStanding.objects.get().sic_at == now - MINUTE
+
+
+def comes_sic(story: Story, instrument: Instrument, *told: tuple[datetime, str]) -> None:
+    arrive(instrument, *(check(at, status=status) for at, status in told))
+    story.tick()
+
+
+def test_a_failed_sic_of_the_future_wakes_nobody_until_its_time(story: Story, instrument: Instrument) -> None:
+    story.asks(story.people.alice)
+    ahead = story.now + DAY
+    comes_sic(story, instrument, (ahead, "Failed"), (ahead + HOUR, "Failed"))
+    # What is asked again and again is no news.
+    comes_sic(story, instrument, (ahead, "Failed"))
+    assert (story.heard(), Incident.objects.count()) == ([], 0)
+    story.clock.move_to(ahead - AHEAD - MINUTE)
+    story.tick()
+    assert (story.heard(), Incident.objects.count()) == ([], 0)
+    story.clock.shift(MINUTE)
+    story.tick()
+    assert story.heard() == [("alice", "Red. Opened.")]
+    assert Incident.objects.get().opened_at == ahead
+    story.clock.move_to(ahead + HOUR)
+    story.tick()
+    assert story.heard() == [("alice", "Failed again.")]
+    assert not AlertWatch.objects.exclude(due_at=None).exists()
+
+
+def test_a_sic_of_the_future_ends_nothing_until_its_time(story: Story, instrument: Instrument) -> None:
+    story.asks(story.people.alice)
+    comes_sic(story, instrument, (story.now, "Failed"), (story.now + DAY, "Passed"))
+    assert story.heard() == [("alice", "Red. Opened.")]
+    story.clock.shift(DAY)
+    story.tick()
+    assert story.heard() == [("alice", "Recovered.")]
+
+
+def test_how_it_stands_is_told_by_what_is_not_yet_to_come(story: Story, instrument: Instrument) -> None:
+    """A failure of before it was seen here counts, where none but one of the future is newer."""
+    story.asks(story.people.alice)
+    comes_sic(story, instrument, (story.now - 60 * DAY, "Failed"), (story.now + DAY, "Passed"))
+    assert story.heard() == [("alice", "Red. Opened.")]
+
+
+def test_a_failed_calibration_of_the_future_wakes_nobody_until_its_time(
+    story: Story, instrument: Instrument
+) -> None:
+    story.asks(story.people.alice)
+    ahead = story.now + DAY
+    rows = [
+        CalibrationRow(instrument.serial, at, status, 93.7, 0.0, {})
+        for at, status in ((story.now, "Success"), (ahead, "Failed"))
+    ]
+    calibrations(instrument, rows, story.now)
+    story.tick()
+    story.clock.move_to(ahead - AHEAD - MINUTE)
+    story.tick()
+    assert (story.heard(), Incident.objects.count()) == ([], 0)
+    story.clock.shift(MINUTE)
+    story.tick()
+    assert story.heard() == [("alice", "Red. Opened.")]
