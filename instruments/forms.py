@@ -81,7 +81,10 @@ class SettingsForm(forms.ModelForm):
 
     class Meta:
         model = Organisation
-        fields = ["name", "timezone", "registers_webhooks", "accepts_legacy_notifications"]
+        fields = [
+            *("name", "timezone", "day_hour", "evening_hour", "night_hour"),
+            *("registers_webhooks", "accepts_legacy_notifications"),
+        ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -17,6 +17,7 @@ from monitoring.views import (
     channels,
     checks,
     compare,
+    days,
     doubt,
     events,
     fleet,
@@ -99,6 +100,8 @@ urlpatterns = [
     path("i/<str:serial>/samples/<str:kind>/", samples.samples_table, name="samples-table"),
     path("i/<str:serial>/live/", live.live_stream, name="live"),
     path("i/<str:serial>/levels/", levels.levels_table, name="levels-table"),
+    path("i/<str:serial>/days/", days.days_page, name="days"),
+    path("i/<str:serial>/days.csv", days.days_csv, name="days-csv"),
     path(
         "i/<str:serial>/calibrations/",
         checks.checks_page,

@@ -1,5 +1,7 @@
 """Choosing, making and setting up an organisation."""
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -74,13 +76,13 @@ def organisation_new(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @require_role(Role.ADMIN)
 def organisation_settings(request: HttpRequest, slug: str) -> HttpResponse:
-    """Name, time zone, legacy notifications."""
+    """Name, time zone, the hours of day, evening and night, webhooks."""
     organisation = organisation_for(request)
     before = {name: getattr(organisation, name) for name in SettingsForm.Meta.fields}
     form = SettingsForm(request.POST or None, instance=organisation)
     if request.method == "POST" and form.is_valid():
         changed = [
-            f"{form.fields[name].label}: {_said(before[name])} → {_said(getattr(organisation, name))}"
+            f"{form.fields[name].label}: {_said(name, before[name])} → {_said(name, getattr(organisation, name))}"
             for name in form.changed_data
         ]
         with transaction.atomic():
@@ -102,5 +104,8 @@ def organisation_settings(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "instruments/organisation_settings.html", {"form": form}, status=status)
 
 
-def _said(value: str | bool) -> str:
-    return str(yesno(value)) if isinstance(value, bool) else value
+def _said(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return str(yesno(value))
+    choices = Organisation._meta.get_field(name).flatchoices  # type: ignore[union-attr]
+    return str(dict(choices).get(value, value))

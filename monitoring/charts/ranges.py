@@ -101,11 +101,13 @@ def range_window(name: str, now: datetime) -> Window:
     return Window(now - RANGES[name], now, name)
 
 
-def window_of(asked: Mapping[str, str], *, now: datetime, zone: tzinfo) -> Window:
+def window_of(
+    asked: Mapping[str, str], *, now: datetime, zone: tzinfo, default: str = DEFAULT_RANGE
+) -> Window:
     """The stretch of ?from= and ?to= (up to now without one), else of ?range=. Raises BadWindow."""
     start, end = asked.get("from", ""), asked.get("to", "")
     if not start and not end:
-        return range_window(asked.get("range", ""), now)
+        return range_window(asked.get("range") or default, now)
     if not start:
         raise BadWindow(Fault.NO_START)
     window = Window(instant(start, zone), instant(end, zone) if end else now)

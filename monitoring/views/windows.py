@@ -1,6 +1,6 @@
 """The stretch of time that a request asks for, and the links that lead to the ones beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
@@ -26,6 +26,8 @@ class Asked:
     error: str = ""
     # The rest of the page's address, which its links and forms carry along.
     kept: tuple[tuple[str, str], ...] = ()
+    # The names of the ranges that its page offers.
+    ranges: Collection[str] = tuple(RANGES)
 
     @property
     def kept_query(self) -> str:
@@ -35,7 +37,7 @@ class Asked:
     @property
     def choices(self) -> list[tuple[str, str]]:
         """The ranges, as `_segments.html` wants them."""
-        return [(name, name) for name in RANGES]
+        return [(name, name) for name in self.ranges]
 
     @property
     def local_from(self) -> str:
@@ -72,11 +74,16 @@ class Asked:
 
 
 def window_asked(
-    request: HttpRequest, instrument: Instrument | None = None, *, keep: Sequence[str] = ()
+    request: HttpRequest,
+    instrument: Instrument | None = None,
+    *,
+    keep: Sequence[str] = (),
+    default: str = DEFAULT_RANGE,
+    ranges: Collection[str] = tuple(RANGES),
 ) -> Asked:
     """The stretch in the time zone of where ``instrument`` stood at its end, or of the organisation without one.
 
-    The window of ?from= and ?to= or ?range=; the default with a sentence where it cannot be shown.
+    The window of ?from= and ?to= or ?range=; the default, with a sentence where what was asked for cannot be shown.
     """
     now, asked = timezone.now(), request.GET.dict()
     zone = organisation_for(request).zone
@@ -85,14 +92,14 @@ def window_asked(
         zone = timezone.get_current_timezone()
     kept = tuple((name, value) for name in keep for value in request.GET.getlist(name) if value)
     try:
-        window = window_of(asked, now=now, zone=zone)
+        window = window_of(asked, now=now, zone=zone, default=default)
         if instrument is not None and window.end < now:
             there = zone_of(instrument, window.end - timedelta(seconds=1))
             # What a form says is the wall clock of the place that is shown.
-            zone, window = there, window_of(asked, now=now, zone=there)
-        return Asked(window, zone, now, kept=kept)
+            zone, window = there, window_of(asked, now=now, zone=there, default=default)
+        return Asked(window, zone, now, kept=kept, ranges=ranges)
     except BadWindow as problem:
-        return Asked(range_window(DEFAULT_RANGE, now), zone, now, fault_words(problem.fault), kept)
+        return Asked(range_window(default, now), zone, now, fault_words(problem.fault), kept, ranges)
 
 
 def fault_words(fault: Fault) -> str:

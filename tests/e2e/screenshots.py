@@ -48,6 +48,8 @@ PAGES: list[tuple[str, str, bool]] = [
     ("instrument-empty", "/o/broken/i/QT000011/", False),
     ("levels-table", "/o/demo/i/QT417186/levels/?range=1h", False),
     ("levels-table-empty", "/o/broken/i/QT000005/levels/", False),
+    ("days", "/o/demo/i/QT417186/days/?range=7d", False),
+    ("days-empty", "/o/broken/i/QT000005/days/", False),
     ("samples-table", "/o/demo/i/QT417186/samples/weather/?range=6h", False),
     ("samples-table-empty", "/o/broken/i/QT000005/samples/weather/", False),
     ("spectrogram-table", "/o/demo/i/QT417186/spectrogram/?range=1h", False),

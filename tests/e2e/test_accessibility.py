@@ -65,6 +65,7 @@ PAGES: list[tuple[str, dict[str, Any]]] = [
     ("monitoring:instrument", {"serial": "QT000002"}),
     ("monitoring:instrument", {"serial": "AQ000008"}),
     ("monitoring:levels-table", {"serial": "QT000001"}),
+    ("monitoring:days", {"serial": "QT000001"}),
     ("monitoring:spectrum", {"serial": "QT000001"}),
     ("monitoring:spectrogram-table", {"serial": "QT000001"}),
     ("monitoring:samples-table", {"serial": "QT000001", "kind": "stats"}),

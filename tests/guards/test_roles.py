@@ -103,6 +103,8 @@ ROLES: dict[str, Role] = {
     "monitoring:levels": Role.VIEWER,
     "monitoring:levels-csv": Role.VIEWER,
     "monitoring:levels-table": Role.VIEWER,
+    "monitoring:days": Role.VIEWER,
+    "monitoring:days-csv": Role.VIEWER,
     "monitoring:live": Role.VIEWER,
     "monitoring:notifications": Role.VIEWER,
     "monitoring:record": Role.VIEWER,

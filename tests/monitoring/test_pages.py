@@ -234,6 +234,8 @@ def test_a_first_reading_shows_how_far_it_is(people: People, now: datetime) -> N
         "i/QT000001/",
         "i/QT000001/levels.json",
         "i/QT000001/levels/",
+        "i/QT000001/days/",
+        "i/QT000001/days.csv",
         "i/QT000001/calibrations/",
         "i/QT000001/sics/",
     ],
