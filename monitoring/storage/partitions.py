@@ -26,6 +26,16 @@ LOCK_WAIT = "2s"
 # corrects one of them waits, so long at most; at its end the partition is held, and everybody waits who reads it.
 MOVE = "30s"
 HOLD = "2s"
+# Who waits for a row of ours may hold what we then wait for. PostgreSQL looks for such a circle after a second of
+# waiting and ends one of the two; whoever came to wait after we had looked finds us gone before that.
+FREE_WAIT = "900ms"
+_NOBODY_WAITS = """
+    DO $$ BEGIN
+        IF EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))) THEN
+            RAISE lock_not_available USING MESSAGE = 'a row of the month is waited for';
+        END IF;
+    END $$
+"""
 _LOCK_NOT_AVAILABLE = "55P03"
 _CHECK_VIOLATION = "23514"
 
@@ -99,7 +109,7 @@ def _table_changes(steps: Sequence[tuple[str, Sequence[Any]]], using: str) -> No
         with transaction.atomic(using=using), connections[using].cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
             for statement, values in steps:
-                cursor.execute(statement, values)
+                cursor.execute(statement, values or None)
     except DatabaseError as error:
         if _sqlstate(error) != _LOCK_NOT_AVAILABLE:
             raise
@@ -178,6 +188,8 @@ def _month_move(table: str, partition: Partition, using: str, patient: bool) -> 
             (f"CREATE TABLE {month} (LIKE {parent} INCLUDING ALL, CONSTRAINT within CHECK ({within}))", span),
             (f"SET LOCAL statement_timeout = '{0 if patient else MOVE}'", ()),
             (move, span),
+            (_NOBODY_WAITS, ()),
+            (f"SET LOCAL lock_timeout = '{FREE_WAIT}'", ()),
             (f"LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE", ()),
             (f"SET LOCAL statement_timeout = '{0 if patient else HOLD}'", ()),
             # What was written meanwhile.

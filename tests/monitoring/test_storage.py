@@ -37,6 +37,7 @@ from monitoring.storage.retention import FLAGGED, partitions_drop, rows_drop
 from monitoring.storage.tasks import housekeeping
 from monitoring.sync.ingest import noise_store
 from tests.conftest import People, make_instrument, make_organisation
+from tests.waiting import meanwhile
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NOISE = NoiseMeasurement._meta.db_table
@@ -376,6 +377,35 @@ def test_what_comes_between_moving_and_holding_goes_along(people: People, astray
     with connection.execute_wrapper(between):
         assert partitions_ensure(now=NOW) == [SEPTEMBER]
     assert lying(SEPTEMBER) == sorted([*astray[1:], late])
+
+
+@needs_partitions
+@pytest.mark.django_db(transaction=True)
+def test_who_corrects_a_row_of_a_month_that_moves_is_not_ended_by_a_deadlock(
+    people: People, astray: list[datetime]
+) -> None:
+    def correct() -> None:
+        with transaction.atomic():
+            assert NoiseMeasurement.objects.filter(start_at=astray[1]).update(LAeq=70.0) == 1
+
+    asked: list[str] = []
+    with meanwhile(people.organisation.pk, correct) as begin:
+
+        def once_moved(execute: Any, sql: str, *more: Any) -> Any:
+            told = execute(sql, *more)
+            asked.append(sql)
+            if sql.startswith("WITH moved"):
+                begin()
+            return told
+
+        with connection.execute_wrapper(once_moved):
+            assert partitions_ensure(now=NOW) == []
+    # They would wait for each other.
+    assert not any(sql.startswith("LOCK TABLE") for sql in asked)
+    assert lying(DEFAULT) == astray
+    assert partitions_ensure(now=NOW) == [SEPTEMBER]
+    with organisation_scope(people.organisation.pk):
+        assert NoiseMeasurement.objects.get(start_at=astray[1]).LAeq == 70.0
 
 
 @needs_partitions
