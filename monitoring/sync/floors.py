@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q, Value
 from django.db.models.functions import Coalesce
 
 from instruments.models import Organisation
-from monitoring.models import Lane, Retention
+from monitoring.models import Lane, Retention, SyncTarget
 from monitoring.models.sync import SyncTargetQuerySet
 
 # A demo of a week is full within minutes.
@@ -48,18 +49,26 @@ def _history_days(organisation_id: int) -> int:
     return days
 
 
+@transaction.atomic
 def floors_follow(*, targets: SyncTargetQuerySet, floors: Floors, now: datetime) -> None:
     """Have ``targets`` end at ``floors``: where more is wanted, what had reached its own goes on from there.
 
     Where less is kept, what has come past the new one is done, and would go on from that: what lies below is let go.
+    What another task holds in this moment is left to that or to the next: two who came to each other's rows would wait
+    for ever.
     """
     # Not under a turn that is under way: it may end at the old floor, and be done with that. The next list finds it.
     free = targets.filter(Q(lease_until=None) | Q(lease_until__lte=now)).exclude(lane=Lane.LIVE)
     lower = free.exclude(resource__in=floors.kept).filter(floor_at__gt=floors.history)
-    lower.update(floor_at=floors.history, done_at=None)
+    _unheld(lower).update(floor_at=floors.history, done_at=None)
     for resource, kept in floors.kept.items():
         theirs, floor = free.filter(resource=resource), floors.of(resource)
-        theirs.filter(floor_at__gt=floor).update(floor_at=floor, done_at=None)
+        _unheld(theirs.filter(floor_at__gt=floor)).update(floor_at=floor, done_at=None)
         past = theirs.filter(floor_at__lt=kept, lane=Lane.BACKFILL, watermark_at__lte=kept)
-        past.update(floor_at=kept, watermark_at=kept, done_at=Coalesce("done_at", Value(now)))
-        theirs.filter(floor_at__lt=kept).update(floor_at=kept)
+        _unheld(past).update(floor_at=kept, watermark_at=kept, done_at=Coalesce("done_at", Value(now)))
+        _unheld(theirs.filter(floor_at__lt=kept)).update(floor_at=kept)
+
+
+def _unheld(targets: SyncTargetQuerySet) -> SyncTargetQuerySet:
+    free = targets.select_for_update(skip_locked=True)
+    return SyncTarget.objects.filter(pk__in=free.values("pk"))
