@@ -113,12 +113,15 @@ def history_remove(*, request: TimeHistoryRequest, actor: User, now: datetime) -
         _note(request, actor, "removed")
 
 
-def histories_expire(*, now: datetime) -> int:
-    """Of the organisation in scope: let go of what has expired, then of the oldest beyond its limit; how many."""
+def histories_expire(*, now: datetime, most: int = 100) -> int:
+    """Of the organisation in scope: let go of what has expired, then of the oldest beyond its limit; how many.
+
+    ``most`` at one go: each is up to the limit by itself, and the rest goes in the next.
+    """
     gone = 0
-    for request in TimeHistoryRequest.objects.filter(expires_at__lte=now).order_by("expires_at")[:100]:
+    for request in TimeHistoryRequest.objects.filter(expires_at__lte=now).order_by("expires_at")[:most]:
         gone += _let_go(request)
-    while _oldest_let_go():
+    while gone < most and _oldest_let_go():
         gone += 1
     return gone
 

@@ -2,7 +2,9 @@
 
 import json
 import threading
+import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import redis
@@ -11,10 +13,10 @@ from django.db import connection
 
 from instruments.models import Organisation
 from instruments.tenancy import organisation_scope
-from monitoring.models import Resource, Retention
+from monitoring.models import HistoryKind, HistoryState, Resource, Retention, TimeHistoryRequest
 from monitoring.storage import retention, tasks
 from monitoring.storage.tasks import housekeeping, organisation_housekeeping
-from tests.conftest import People, make_organisation
+from tests.conftest import People, make_instrument, make_organisation
 from tests.monitoring.test_storage import ages, store
 
 OLD = range(5000, 5006)
@@ -65,6 +67,35 @@ def test_none_lasts(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     organisation_housekeeping(people.organisation.pk)
     assert len(ages(people.organisation)) == 1
     assert settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"] > 2 * tasks.LONGEST_SECONDS
+
+
+def test_time_histories_leave_the_rest_to_the_next_hour(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "LONGEST_SECONDS", 0.0)
+    now = datetime.now(UTC)
+    with organisation_scope(people.organisation.pk):
+        unit = make_instrument(people.organisation)
+        TimeHistoryRequest.objects.bulk_create(
+            TimeHistoryRequest(
+                organisation=people.organisation,
+                instrument=unit,
+                kind=HistoryKind.NOISE,
+                state=HistoryState.DONE,
+                start_at=now,
+                end_at=now,
+                step_ms=1000,
+                token=uuid.uuid4(),
+                requested_at=now,
+                fetched_until=now,
+                due_at=now,
+                expires_at=now,
+            )
+            for _ in range(3)
+        )
+        for left in (2, 1, 0, 0):
+            organisation_housekeeping(people.organisation.pk)
+            assert TimeHistoryRequest.objects.count() == left
 
 
 def test_an_organisation_that_is_gone_is_no_failure(people: People) -> None:
