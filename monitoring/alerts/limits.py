@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from django.db import transaction
 from django.db.models import Q
 
 from instruments.models import Deployment, Instrument
@@ -94,7 +95,7 @@ def levels_judge(
             case_judged(case, Verdict(State.CLEAR, now, {"uncovered": True}), now=now, known=watch)
             continue
         if watch is not None and watch.judged_until is not None and is_ahead(watch.judged_until, now):
-            _mark_mend(watch, newest)
+            _mark_mend(watch, newest, now)
         mark = watch.judged_until if watch is not None else None
         since = max(mark or covered[0].made_at, floor) if covered else now
         if not covered or newest <= floor:
@@ -109,11 +110,19 @@ def levels_judge(
         _judge(case, _stretches(covered, instrument, table, since, None, place, now), watch, since, now, zone)
 
 
-def _mark_mend(watch: AlertWatch, at: datetime) -> None:
+@transaction.atomic
+def _mark_mend(watch: AlertWatch, at: datetime, now: datetime) -> None:
     """Have it go on from ``at``: a row of the future had moved its mark, and every true level lay behind that."""
-    standing = Standing.from_json(watch.standing).no_later_than(at)
-    watch.judged_until, watch.standing = at, standing.to_json()
-    watch.save(update_fields=["judged_until", "standing"])
+    # As it is by now: another turn may have mended it, and opened or ended something since.
+    held = AlertWatch.objects.select_for_update().filter(pk=watch.pk).first()
+    if held is None:
+        return
+    if held.judged_until is not None and is_ahead(held.judged_until, now):
+        held.judged_until = at
+        held.standing = Standing.from_json(held.standing).no_later_than(at).to_json()
+        held.save(update_fields=["judged_until", "standing"])
+    watch.judged_until, watch.standing = held.judged_until, held.standing
+    watch.due_at, watch.incident_id = held.due_at, held.incident_id
 
 
 def periods_close(watch: AlertWatch, now: datetime) -> None:

@@ -13,6 +13,7 @@ from instruments.mycirrus import Particulates
 from instruments.mycirrus import Sic as SicRow
 from monitoring.alerts.facts import verdict_of
 from monitoring.alerts.judges.verdict import State
+from monitoring.alerts.limits import _mark_mend
 from monitoring.alerts.rules import Draft, rule_save
 from monitoring.charts.spectra import spectrum_at
 from monitoring.models import (
@@ -147,6 +148,23 @@ def test_a_mark_that_is_frozen_already_comes_back(story: Story, level: Comes) ->
     assert AlertWatch.objects.get().judged_until == story.now - MINUTE
     level(-MINUTE, 70.0)
     assert Incident.objects.filter(closed_at=None).count() == 1
+
+
+def test_a_mark_that_another_turn_brought_back_meanwhile_stays_as_that_left_it(
+    story: Story, level: Comes
+) -> None:
+    settings = {"metric": "LAeq", "over": "recorded", "red": 65.0}
+    rule_save(draft=Draft(AlertKind.LEVEL, "Site limit", settings), rule=None, actor=None, now=story.now)
+    level(timedelta(0), 50.0)
+    AlertWatch.objects.update(judged_until=story.now + YEAR)
+    mine = AlertWatch.objects.get()
+    level(-MINUTE, 70.0)
+    theirs = AlertWatch.objects.get()
+    _mark_mend(mine, story.now, story.now)
+    after = AlertWatch.objects.get()
+    assert (after.standing, after.judged_until) == (theirs.standing, theirs.judged_until)
+    assert (mine.standing, mine.incident_id) == (theirs.standing, theirs.incident_id)
+    assert mine.incident_id is not None
 
 
 def test_silence_is_noticed_beneath_a_frozen_level(story: Story, instrument: Instrument) -> None:
