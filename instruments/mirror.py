@@ -125,8 +125,10 @@ def instruments_mirror(
     # Only these: the list of another key may have taken one of the others in this moment.
     Instrument.objects.bulk_update(taken, ["api_key"], batch_size=500)
     for serial, instrument in known.items():
-        if serial not in listed and instrument.gone_at is None:
+        if serial in listed or instrument.gone_at is not None:
+            continue
+        # Where it is still this key's: the list of another may have taken it in this moment.
+        if Instrument.objects.filter(pk=instrument.pk, api_key=api_key, gone_at=None).update(gone_at=now):
             instrument.gone_at = now
-            instrument.save(update_fields=["gone_at"])
             result.gone.append(instrument)
     return result

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from django.db import connection
 
 from instruments.keys import api_key_rotate
+from instruments.mirror import instruments_mirror
 from instruments.models import ApiKey, Instrument, Organisation
 from instruments.mycirrus.scopes import SCOPES
 from instruments.tenancy import organisation_scope
@@ -143,3 +146,25 @@ def test_a_rotation_leaves_it_and_a_revocation_hands_it_over(
     ApiKey.objects.filter(pk=rich.pk).update(revoked_at=datetime.now(UTC))
     lists(organisation, poor)
     assert keeper(serial) == poor.pk
+
+
+def test_what_another_key_takes_while_a_list_is_stored_is_not_gone(
+    new_key: NewKey, organisation: Organisation, serial: str
+) -> None:
+    first, second = (new_key(serial, found=found(*SCOPES)) for _ in range(2))
+    mirrored(first)
+    unit = Instrument.objects.get(serial=serial)
+
+    def taken(execute: Any, sql: str, *more: Any) -> Any:
+        """Once the first key's list has seen whose it was, that of the second takes it."""
+        told = execute(sql, *more)
+        if sql.startswith("SELECT") and not takes:
+            takes.append(sql)
+            Instrument.objects.filter(pk=unit.pk).update(api_key=second)
+        return told
+
+    takes: list[str] = []
+    with connection.execute_wrapper(taken):
+        told = instruments_mirror(api_key=first, rows=[], needs=lambda _: (), now=datetime.now(UTC))
+    unit.refresh_from_db()
+    assert (unit.api_key_id, unit.gone_at, told.gone) == (second.pk, None, [])
