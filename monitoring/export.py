@@ -17,8 +17,9 @@ from typing import Any, TextIO
 
 from django.db.models import Q
 
-from instruments.models import Deployment, Instrument
+from instruments.models import Deployment, Instrument, Organisation
 from instruments.sites import Stay, Stays
+from instruments.tenancy import active_organisation_id
 from monitoring.models import TimeHistoryRequest
 from monitoring.own_columns import TABLES, Table
 from monitoring.possible import BOUNDS, is_impossible
@@ -153,6 +154,9 @@ def _narrowed(table: Table, start: datetime | None, end: datetime | None, serial
     if (start or end) and not table.time:
         raise NotNarrowed("times")
     wanted = Q(**{f"{table.serial}__in": serials}) if serials else Q()
+    if table.model is Organisation:
+        # The one table that no scope narrows.
+        wanted &= Q(pk=active_organisation_id())
     if not table.until:
         return wanted & _range(table.time, start, end)
     if start is not None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from instruments.models import Activity, Deployment, Instrument, Membership, Site
+from instruments.models import Activity, Deployment, Instrument, Membership, Organisation, Site
 from monitoring.models import (
     AlertChannel,
     AlertDelivery,
@@ -59,6 +59,12 @@ _INSTRUMENT = "instrument__serial"
 _MEMBER = "membership__user__email"
 
 TABLES: dict[str, Table] = {
+    # Itself: one row.
+    "organisation": _table(
+        Organisation,
+        *("name", "slug", "created_at", "timezone", "day_hour", "evening_hour", "night_hour"),
+        *("registers_webhooks", "accepts_legacy_notifications", "is_demo"),
+    ),
     # In the vendor's names where it has one; the last three are ours.
     "instruments": Table(
         Instrument,

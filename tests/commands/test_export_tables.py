@@ -118,6 +118,9 @@ def test_what_people_wrote(people: People, run: Run) -> None:
         (row,) = table(run("export", "harbour", resource).out)
         return row
 
+    itself = one("organisation")
+    assert (itself["name"], itself["slug"], itself["timezone"]) == ("Harbour", "harbour", "Europe/London")
+    assert itself["accepts_legacy_notifications"] == "false"
     assert one("deployments") == {
         "instrument": "QT000001",
         "site": "Harbour Quay",
