@@ -10,6 +10,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
+from django.db.models import Case, Q, When
 from django.utils.translation import gettext_lazy as _
 
 from instruments.models import Instrument
@@ -33,11 +34,16 @@ from monitoring.models import (
     Calibration,
     Gap,
     MonitorStats,
+    NoiseMeasurement,
+    ParticulateSample,
+    PeakParticleVelocity,
     Resource,
+    SeriesRow,
     SicBaseline,
     StatusChange,
     SystemIntegrityCheck,
 )
+from monitoring.sync.upsert import value_columns
 
 DAYS = 90
 # A page waits no longer; what was not reached is rehearsed by the next press.
@@ -54,9 +60,10 @@ NO_PAST: dict[str, Any] = {
 # Of these it can at least be said what would open at once.
 _NOW = (AlertKind.SIM, AlertKind.SUBSCRIPTION)
 # The measurements whose absence is no data, by type of instrument; a type left out may be a noise monitor.
+_NOISE = (Resource.NOISE, NoiseMeasurement)
 _MEASURED = {
-    Instrument.Kind.AIR_QUALITY: Resource.PARTICULATES,
-    Instrument.Kind.VIBRATION: Resource.PPV,
+    Instrument.Kind.AIR_QUALITY: (Resource.PARTICULATES, ParticulateSample),
+    Instrument.Kind.VIBRATION: (Resource.PPV, PeakParticleVelocity),
 }
 _STATS = {
     AlertKind.VOLTAGE: ("voltage_v",),
@@ -203,7 +210,7 @@ def _verdicts(draft: Draft, instrument: Instrument, start: datetime, now: dateti
         case AlertKind.OFFLINE | AlertKind.NOT_MEASURING:
             yield from _presences(kind, settings, instrument, start, now)
         case AlertKind.NO_DATA:
-            yield from _gaps(settings, instrument, start, now)
+            yield from _silences(settings, instrument, start, now)
         case AlertKind.CALIBRATION_OVERDUE:
             yield from _overdue(settings, instrument, start, now)
         case _ if kind in _STATS:
@@ -258,20 +265,58 @@ def _present_at(ask: Any, known: presence_judges.Presence, limits: Any, at: date
     return ask(replace(known, observed_at=at), at, stale=timedelta(days=1), **limits)
 
 
-def _gaps(settings: Any, instrument: Instrument, start: datetime, now: datetime) -> Iterator[Verdict]:
-    """By the ledger of gaps. What came late fills its gap: it stood open then, and is not told here."""
-    resource = _MEASURED.get(instrument.type, Resource.NOISE)  # type: ignore[call-overload]
+def _silences(settings: Any, instrument: Instrument, start: datetime, now: datetime) -> Iterator[Verdict]:
+    """By the ledger of gaps, and by rows without any value. What came late fills its gap, and is not told here."""
+    resource, model = _MEASURED.get(instrument.type, _NOISE)  # type: ignore[call-overload]
     gaps = Gap.objects.filter(
         instrument=instrument, resource=resource, kind=Gap.Kind.ABSENT, end_at__gt=start
-    ).order_by("start_at")
+    ).values_list("start_at", "end_at")
     limits = _limits(settings, "minutes")
-    for gap in gaps:
-        since = max(gap.start_at, start)
+    for begins, ends in _joined([*gaps, *_empty(model, instrument, start, now)]):
+        since = max(begins, start)
         yield Verdict(State.CLEAR, since)
         lasting = partial(presence_judges.for_too_long, since, facts={}, **limits)
-        yield from _until(lasting, since, min(gap.end_at, now))
-        if gap.end_at < now:
-            yield Verdict(State.CLEAR, gap.end_at)
+        yield from _until(lasting, since, min(ends, now))
+        if ends < now:
+            yield Verdict(State.CLEAR, ends)
+
+
+def _empty(
+    model: type[SeriesRow], instrument: Instrument, start: datetime, now: datetime
+) -> Iterator[tuple[datetime, datetime]]:
+    """From each first row without any value up to the next that has one; the last may go on."""
+    names = set(value_columns(model)) - {"duration_s", "extra"}
+    empty = Q(*((f"{name}__isnull", True) for name in names))
+    stored: Any = model.objects.filter(
+        organisation_id=instrument.organisation_id, instrument=instrument, start_at__range=(start, now)
+    )
+    # Hardly ever any: only then is each row read.
+    if not stored.filter(empty).exists():
+        return
+    told = stored.order_by("start_at").values_list("start_at", Case(When(empty, then=True), default=False))
+    since: datetime | None = None
+    for at, is_empty in told.iterator():
+        if is_empty:
+            since = since or at
+        elif since is not None:
+            yield since, at
+            since = None
+    if since is not None:
+        yield since, now
+
+
+def _joined(stretches: Iterable[tuple[datetime, datetime]]) -> Iterator[tuple[datetime, datetime]]:
+    """The same, oldest first; those that touch are one."""
+    joined: tuple[datetime, datetime] | None = None
+    for start, end in sorted(stretches):
+        if joined is None or start > joined[1]:
+            if joined is not None:
+                yield joined
+            joined = start, end
+        else:
+            joined = joined[0], max(joined[1], end)
+    if joined is not None:
+        yield joined
 
 
 def _overdue(settings: Any, instrument: Instrument, start: datetime, now: datetime) -> Iterator[Verdict]:

@@ -11,11 +11,18 @@ from monitoring.alerts.kinds import KINDS
 from monitoring.alerts.rehearsal import NO_PAST, rehearse
 from monitoring.alerts.rule_forms import RuleForm
 from monitoring.alerts.rules import Draft
-from monitoring.models import AlertKind, Calibration, Gap, InstrumentStatus, MonitorStats
+from monitoring.models import (
+    AlertKind,
+    Calibration,
+    Gap,
+    InstrumentStatus,
+    MonitorStats,
+    NoiseMeasurement,
+)
 from tests.conftest import People, make_instrument
 
 NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
-DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -51,6 +58,41 @@ def test_no_data_by_the_ledger_of_gaps(unit: Instrument) -> None:
     assert lives(AlertKind.NO_DATA, amber=60, red=120) == [
         (2, NOW - 40 * DAY + HOUR, NOW - 40 * DAY + 3 * HOUR),
         (1, NOW - HOUR, None),
+    ]
+
+
+def minutes(unit: Instrument, start: datetime, *levels: tuple[int, float | None]) -> None:
+    """So many minutes of each level from ``start`` on, one after another."""
+    at, rows = start, []
+    for count, level in levels:
+        rows += [(at + number * MINUTE, level) for number in range(count)]
+        at += count * MINUTE
+    NoiseMeasurement.objects.bulk_create(
+        NoiseMeasurement(
+            organisation_id=unit.organisation_id, instrument=unit, start_at=at, duration_s=60.0, LAeq=level
+        )
+        for at, level in rows
+    )
+
+
+def test_no_data_by_rows_without_a_value(unit: Instrument) -> None:
+    dead = NOW - 40 * DAY
+    minutes(unit, dead - 5 * MINUTE, (5, 50.0), (50, None))
+    # A gap between empty rows is of the same silence.
+    Gap.objects.create(
+        organisation_id=unit.organisation_id,
+        instrument=unit,
+        resource="noise",
+        start_at=dead + 50 * MINUTE,
+        end_at=dead + 60 * MINUTE,
+        kind=Gap.Kind.ABSENT,
+        found_at=NOW,
+    )
+    minutes(unit, dead + HOUR, (90, None), (5, 50.0), (30, None), (1, 50.0))
+    minutes(unit, NOW - 80 * MINUTE, (5, 50.0), (75, None))
+    assert lives(AlertKind.NO_DATA, amber=60, red=120) == [
+        (2, dead + HOUR, dead + 150 * MINUTE),
+        (1, NOW - 15 * MINUTE, None),
     ]
 
 
