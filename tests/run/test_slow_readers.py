@@ -75,3 +75,26 @@ def test_no_timeout_is_no_limit(timeout: int, expected: float | None) -> None:
         connection = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["Connection"](settings, mine, "", "")
         connection.init()
         assert mine.gettimeout() == expected
+
+
+def test_a_byte_now_and_then_is_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each comes before the timeout, and the whole has to come as well."""
+    settings, passed = Config(), [0.0]
+    settings.set("timeout", 60)
+    monkeypatch.setattr("time.monotonic", lambda: passed[0])
+    mine, theirs = socket.socketpair()
+    with mine, theirs:
+        connection = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["Connection"](settings, mine, "", "")
+        connection.init()
+        for second in range(0, 300, 59):
+            passed[0] = float(second)
+            theirs.sendall(b"G")
+            assert connection.parser.unreader.chunk() == b"G"
+            assert mine.gettimeout() == 60.0
+        passed[0] = 300.0
+        theirs.sendall(b"G")
+        with pytest.raises(TimeoutError):
+            connection.parser.unreader.chunk()
+        # The next request has as long again.
+        connection.init()
+        assert connection.parser.unreader.chunk() == b"G"
