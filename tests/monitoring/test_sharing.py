@@ -29,7 +29,12 @@ def _scope(organisation: Organisation, mycirrus: SimulatedMyCirrus, settings: An
 @pytest.fixture
 def fleet(mycirrus: SimulatedMyCirrus, new_key: NewKey) -> list[Instrument]:
     """Four monitors, mirrored up to now, and nothing asked yet."""
-    made = mirrored(new_key(*mycirrus.serials()[:4]))
+    now = datetime.now(UTC)
+    # At some hours one or another is without power.
+    measuring = [
+        one for one in mycirrus.serials() if noise_told(mycirrus, one, now - timedelta(minutes=5), now)
+    ]
+    made = mirrored(new_key(*measuring[:4]))
     hold_back(made, Resource.NOISE)
     mycirrus.forget_requests()
     return made
