@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from monitoring.alerts.judges.metrics import METRICS
 from monitoring.models import AlertKind, Incident, IncidentChange
-from monitoring.templatetags.levels import written
+from monitoring.templatetags.levels import share, written
 
 _HEADS = {
     AlertKind.SIC_FAILED: gettext_lazy("SIC failed"),
@@ -260,7 +260,7 @@ def _level(facts: Mapping[str, Any]) -> list[Line]:
     used = _("%(used)s used, %(missing)s missing") % {"used": facts["intervals"], "missing": facts["missing"]}
     lines.append(Line(_("Intervals"), used))
     cover = _("%(have)s %% measured, %(need)s %% needed") % {
-        "have": written(facts["coverage_pct"], 1),
+        "have": share(facts["coverage_pct"]),
         "need": written(facts["needed_pct"], 0),
     }
     lines.append(Line(_("Coverage"), cover))

@@ -194,7 +194,8 @@ def covered(series: Buckets, until: datetime, valid: Sequence[float] | None = No
             # Most are: not one of them has to be divided and rounded, which takes longer than to read it.
             parts.append(1.0)
         else:
-            parts.append(round(valid_s / passed, 3) if passed > 0 else 0.0)
+            # Cut and not rounded: what lacks a second is not whole.
+            parts.append(int(1000 * valid_s / passed + 1e-6) / 1000 if passed > 0 else 0.0)
     return parts
 
 
@@ -270,7 +271,7 @@ def level_figure(
         "limits": [
             {"level": limit.level, "label": limit.label, "severity": limit.severity} for limit in limits
         ],
-        "coverage": round(series.coverage_pct / 100, 4),
+        "coverage": round(series.coverage_pct / 100, 8),
         "summary": summary,
         "empty": empty,
         "layout": level_layout(),
@@ -370,7 +371,7 @@ def sample_figure(
         "unit": unit,
         "traces": lines + bands,
         "marks": [_mark(mark) for mark in marks],
-        "coverage": round(series.coverage_pct / 100, 4),
+        "coverage": round(series.coverage_pct / 100, 8),
         "summary": summary,
         "empty": empty,
         "layout": sample_layout(panel.from_zero, turns),

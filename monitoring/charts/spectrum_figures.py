@@ -71,7 +71,7 @@ def spectrogram_figure(
         "end": round(end.timestamp() * 1000),
         "unit": "",
         "traces": [heat],
-        "coverage": round(columns.coverage_pct / 100, 4),
+        "coverage": round(columns.coverage_pct / 100, 8),
         "summary": summary,
         "empty": empty,
         "layout": {"yaxis": {"type": "category", "fixedrange": True, "automargin": True}},

@@ -1,6 +1,6 @@
 """How levels are written: rounding, signs, period lengths, positions. It formats and never judges."""
 
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
 
 from django import template
 from django.utils.formats import number_format
@@ -25,6 +25,19 @@ def written(value: float | Decimal, places: int = 1) -> str:
         return str(value)
     shown = _rounded(value, int(places))
     return f"{'−' if shown < 0 else ''}{number_format(shown.copy_abs(), int(places))}"
+
+
+@register.filter
+def share(percent: float) -> str:
+    """A part in percent, cut to one decimal (R9): 99.97 is 99.9, for only what is whole is 100.
+
+    What is more than nothing is not told as 0.
+    """
+    # To a millionth first: a sum of floats that should be 75 may be a hair less.
+    told = Decimal(str(round(percent, 6)))
+    if told in (0, 100):
+        return written(told, 0)
+    return written(max(told.quantize(Decimal("0.1"), ROUND_DOWN), Decimal("0.1")))
 
 
 @register.filter

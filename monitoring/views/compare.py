@@ -22,7 +22,7 @@ from monitoring.charts.comparison import BEFORE, MOST, Compared, compared_instru
 from monitoring.charts.figures import comparison_figure, covered
 from monitoring.export import utc_text
 from monitoring.models import InstrumentStatus
-from monitoring.templatetags.levels import written
+from monitoring.templatetags.levels import share, written
 from monitoring.views.files import csv_file, line_writer, refusal
 from monitoring.views.levels import answer_json
 from monitoring.views.windows import Asked, window_asked
@@ -215,7 +215,7 @@ def _summary(comparison: Comparison, lines: list[Compared]) -> str:
         words = {
             "name": comparison.name(line),
             "level": written(line.series.LAeq_total, 1),
-            "covered": written(line.series.coverage_pct),
+            "covered": share(line.series.coverage_pct),
         }
         told.append(_("%(name)s: LAeq %(level)s dB (%(covered)s %% covered)") % words)
     return "; ".join(told)

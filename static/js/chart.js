@@ -91,7 +91,7 @@
     if (!chart.failed) note(element, hasValues(chart.data) ? "" : (chart.data.empty ?? CirrusTime.say("empty")));
     await Plotly.react(plot, traces, layout, { ...CONFIG, toImageButtonOptions: { ...CONFIG.toImageButtonOptions, filename: element.id } });
     const summary = document.getElementById(element.dataset.summary ?? "");
-    const covered = chart.data.coverage == null ? "" : `${CirrusTime.say("covered", (chart.data.coverage * 100).toFixed(chart.data.coverage < 0.9995 ? 1 : 0))}.`;
+    const covered = chart.data.coverage == null ? "" : `${CirrusTime.say("covered", CirrusTime.share(chart.data.coverage))}.`;
     if (summary) summary.textContent = [chart.data.summary, covered, clock].filter(Boolean).join(" ");
     if (!chart.failed) element.dataset.state = "drawn";
     element.dispatchEvent(new CustomEvent("chart:drawn", { bubbles: true, detail: { plot, data: chart.data, offset } }));

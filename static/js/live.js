@@ -95,7 +95,7 @@
     }
 
     function figures(levels) {
-      for (const [name, node] of values) node.textContent = levels[name] === undefined ? "–" : levels[name].toFixed(1);
+      for (const [name, node] of values) node.textContent = levels[name] === undefined ? "–" : CirrusTime.written(levels[name]);
       for (const [name, bar] of bars) {
         const height = levels[name] === undefined ? 0 : Math.max(0, Math.min(100, levels[name]));
         bar.setAttribute("y", 100 - height);

@@ -220,6 +220,9 @@ def test_a_chart_speaks_the_reader_s_language(
     expect(page.locator(DRAWN).first).to_be_attached(timeout=20_000)
     templates = f"{SEEN}.map((one) => one.hovertemplate)"
     assert "(%{customdata}\u00a0% belegt)" in page.evaluate(templates)[0]
+    page.locator("#level-chart").focus()
+    page.keyboard.press("Home")
+    expect(page.locator("[data-chart-readout=level-chart]")).to_contain_text(re.compile(r"LAeq \d+,\d dB"))
     visit.check(page)
 
 

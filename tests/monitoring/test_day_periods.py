@@ -187,7 +187,7 @@ def test_the_page_tells_each_day_and_all_as_one(people: People, unit: Instrument
     three_days(unit)
     text = people.client(people.bob).get(f"{PAGE}/", THREE_DAYS).content.decode()
     # Pooled by valid time: the evening is that of two days, and covers too little to stand for three.
-    assert "67 % measured" in text
+    assert "66.6 % measured" in text
     assert "Much more is missing from one part of the day" in text
     text = text[text.index("<tbody>") :]
     assert text.index("29 Mar 2026") < text.index("28 Mar 2026") < text.index("27 Mar 2026")

@@ -433,7 +433,7 @@ def test_each_quantity_has_a_coverage_of_its_own(instrument: Instrument, people:
     told = [row[name] for name in ("duration", "pM2p5Coverage (%)", "pM10Coverage (%)", "pM1Coverage (%)")]
     assert told == ["900", "100.0", "53.3", "0.0"]
     page = people.client(people.bob).get(f"{AIR_PAGE}samples/particulates/", fortnight).content.decode()
-    assert '53 %<span class="sub">the least; the best 100 %</span>' in page
+    assert '53.3 %<span class="sub">the least; the best 100 %</span>' in page
     drawn = people.client(people.bob).get(f"{AIR_PAGE}samples/particulates.json", fortnight).json()["traces"]
     last = {trace["name"]: trace["covered"][-1] for trace in drawn if trace["kind"] == "line"}
     assert (last["PM2.5"], last["PM10"]) == (1.0, 0.533)

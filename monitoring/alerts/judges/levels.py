@@ -336,7 +336,7 @@ def explain(limit: Limit, window: Window, rows: Sequence[Row]) -> dict[str, Any]
         "intervals": len(used),
         "missing": len(inside) - len(used),
         "valid_s": window.valid_s,
-        "coverage_pct": round(window.coverage_pct, 1),
+        "coverage_pct": round(window.coverage_pct, 6),
         "needed_pct": limit.coverage_pct,
         "means": str(metric.means if limit.over != Over.RECORDED else Means.NONE),
         "impossible": len(bad),

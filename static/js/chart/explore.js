@@ -107,9 +107,9 @@
     const told = pointsAt(element, start).map(({ trace, place }) => {
       const value = trace.y[place] == null ? CirrusTime.say("none") : `${CirrusTime.written(trace.y[place], trace.places)} ${trace.unit}`;
       const part = trace.covered?.[place];
-      return `${trace.name} ${value}${part === undefined ? "" : ` (${CirrusTime.say("covered", Math.round(part * 100))})`}`;
+      return `${trace.name} ${value}${part === undefined ? "" : ` (${CirrusTime.say("covered", CirrusTime.share(part))})`}`;
     });
-    if (data.covered) told.push(CirrusTime.say("covered", Math.round(data.covered[index] * 100)));
+    if (data.covered) told.push(CirrusTime.say("covered", CirrusTime.share(data.covered[index])));
     for (const mark of data.marks ?? []) {
       if (mark.at < start + length && (mark.until ?? mark.at) >= start) told.push(mark.label);
     }

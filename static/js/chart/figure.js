@@ -142,7 +142,7 @@
       line: { width: 0 },
     }));
     const end = (level, y, yanchor) => ({
-      text: `${level.toFixed(0)} ${trace.unit}`,
+      text: `${CirrusTime.written(level, 0)} ${trace.unit}`,
       xref: "paper",
       yref: "paper",
       x: 1.05,
@@ -175,7 +175,7 @@
     // An aggregate never comes without how much of its time was measured.
     const covered = trace.covered === undefined ? look.covered : trace.covered;
     if (covered) {
-      figure.customdata = covered.map((part) => Math.round(part * 100));
+      figure.customdata = covered.map(CirrusTime.share);
       figure.hovertemplate = `${words} (${CirrusTime.say("covered", "%{customdata}")})<extra>${plain(trace.name)}</extra>`;
     }
     if (trace.kind === "points") {

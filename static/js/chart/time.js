@@ -11,8 +11,11 @@
   told.covered = told.covered.replace("{} %", "{}\u00a0%");
   const say = (name, value = "") => (told[name] ?? "").replace("{}", value);
 
-  // As pages write a number: a real minus, and zero without one.
-  const written = (value, places = 1) => value.toFixed(places).replace(/^-(?=[0.]*$)/, "").replace("-", "−");
+  // As pages write a number: the language's decimal sign, a real minus, and zero without one.
+  const written = (value, places = 1) =>
+    value.toFixed(places).replace(/^-(?=[0.]*$)/, "").replace("-", "−").replace(".", locale.format.decimal);
+  // A part from 0 to 1 in percent, cut as pages cut it: only what is whole is 100, and only nothing is 0.
+  const share = (part) => (part === 0 || part === 1 ? String(part * 100) : written(Math.max(Math.floor(part * 1000 + 1e-6), 1) / 10));
 
   // Plotly knows no zones: instants are shifted by ONE offset for the whole chart, so that no hour is drawn twice or
   // left out where the clocks change; the axis says which offset it is.
@@ -48,5 +51,5 @@
     return `${words(start, shift, { ...day, ...clock })} – ${words(start + length, shift, length < DAY ? clock : { ...day, ...clock })}`;
   }
 
-  window.CirrusTime = { offsetOf, local, address, fixed, instant, interval, locale, say, written };
+  window.CirrusTime = { offsetOf, local, address, fixed, instant, interval, locale, say, share, written };
 })();

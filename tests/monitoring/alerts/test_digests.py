@@ -366,7 +366,7 @@ def test_what_is_wrong_comes_first_and_what_was_fine_in_one_line(
         "Gate 1: Offline.",
         "Measured less than 75 % of the time (1)",
         "Gate 2: 25.0 %",
-        "3 of 4 instruments stand well; 3 measured at least 75 % of the time, 81.3 % on average",
+        "3 of 4 instruments stand well; 3 measured at least 75 % of the time, 81.2 % on average",
     ]
     places = [text.index(each) for each in order]
     assert places == sorted(places)
