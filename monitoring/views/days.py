@@ -18,7 +18,7 @@ from monitoring.charts.day_parts import Day, Levels, all_days, day_parts
 from monitoring.charts.marks import Touched, marks_of
 from monitoring.charts.ranges import Window
 from monitoring.views.files import csv_file, line_writer, refusal
-from monitoring.views.levels import JUDGEMENTS, JUDGING
+from monitoring.views.levels import FILE_WORDS, JUDGEMENTS, JUDGING
 from monitoring.views.windows import Asked, window_asked
 
 DEFAULT = "30d"
@@ -159,7 +159,8 @@ def _lines(shown: Shown) -> Iterator[str]:
             for hours, each in zip(told, _cells(day.levels), strict=True)
             for cell in (_number(each.level), hours, round(each.covered, 1))
         ]
-        rest = [_number(day.levels.lden), _number(day.levels.LAFMax), shown.judgement(day)]
+        said = shown.judgement(day)
+        rest = [_number(day.levels.lden), _number(day.levels.LAFMax), FILE_WORDS.get(said, said)]
         site = "; ".join(shown.stays.during(day.start_at, day.end_at))
         yield write(
             [shown.instrument.serial, day.date.isoformat(), shown.asked.zone.key, *cells, *rest, site]

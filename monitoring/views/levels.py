@@ -29,8 +29,10 @@ from monitoring.views.windows import Asked, window_asked
 VALUES = ("LAeq", "LAFMax", "LCPeak")
 
 
-# What a file says of an interval, the strongest first, by the marks that say so: the levels in it stay as they are.
+# What is said of an interval, the strongest first, by the marks that say so: the levels in it stay as they are.
 JUDGEMENTS = {"suspect": "suspect", "excluded": "exclusions", "reviewed": "reviewed"}
+# In a file as on the pages.
+FILE_WORDS = {"suspect": "in doubt", "reviewed": "out of doubt"}
 # The layers that hold those marks.
 JUDGING = ("suspect", "exclusions")
 
@@ -228,7 +230,9 @@ def _rows(shown: Shown) -> Iterator[dict[str, Any]]:
 
 def _judgement(row: dict[str, Any]) -> str:
     """What a file says of one of `_rows`."""
-    return next((word for word in JUDGEMENTS if row[word]), "valid") if row["measured"] else "missing"
+    if not row["measured"]:
+        return "missing"
+    return next((FILE_WORDS.get(word, word) for word in JUDGEMENTS if row[word]), "valid")
 
 
 def levels_csv(request: HttpRequest, slug: str, serial: str) -> HttpResponseBase:
@@ -244,8 +248,8 @@ def levels_csv(request: HttpRequest, slug: str, serial: str) -> HttpResponseBase
 
 
 def _shown_lines(shown: Shown, rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Validity: valid, suspect (R10, R12, R14), excluded (touched by an event set aside), reviewed (R12's exception:
-    a named person took it out of doubt) or missing.
+    """Validity: valid, in doubt (R10, R12, R14), excluded (touched by an event set aside), out of doubt (R12's
+    exception: a named person took it out) or missing; the table's page tells a reader of it.
 
     Coverage is in percent of the interval (R9).
     """

@@ -216,7 +216,7 @@ def test_what_is_in_doubt_or_excluded_is_said(people: People, unit: Instrument) 
     for hours, passed in ((30, True), (44, False), (45, True)):
         at = noon + timedelta(hours=hours)
         SystemIntegrityCheck.objects.create(**owned, at=at, status="x", passed=passed)
-    assert [line["validity"] for line in lines(people, **THREE_DAYS)] == ["excluded", "suspect", "suspect"]
+    assert [line["validity"] for line in lines(people, **THREE_DAYS)] == ["excluded", "in doubt", "in doubt"]
     text = people.client(people.bob).get(f"{PAGE}/", THREE_DAYS).content.decode()
     assert "in doubt" in text
     assert "holds an excluded event" in text

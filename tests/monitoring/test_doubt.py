@@ -163,7 +163,7 @@ def test_a_review_shortens_the_doubt_and_is_shown(people: People, meter: Instrum
     )
     text = b"".join(lines.streaming_content).decode()  # type: ignore[attr-defined]
     told = [row["validity"] for row in csv.DictReader(text.splitlines())]
-    assert told == ["valid"] * 2 + ["reviewed"] * 3 + ["suspect"] * 3 + ["valid"] * 2
+    assert told == ["valid"] * 2 + ["out of doubt"] * 3 + ["in doubt"] * 3 + ["valid"] * 2
     record = page.get(reverse("monitoring:record", args=["harbour"])).content.decode()
     assert "Hand-held meter beside it" in record
     with organisation_scope(meter.organisation_id):

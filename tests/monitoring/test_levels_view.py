@@ -269,7 +269,7 @@ def test_what_is_shown_comes_as_csv_with_coverage_and_validity(people: People, u
     }
     gap = rows[20]
     assert (gap["LAeq"], gap["coverage"], gap["validity"]) == ("", "0.0", "missing")
-    assert [row["validity"] for row in rows[15:20]] == ["suspect"] * 5
+    assert [row["validity"] for row in rows[15:20]] == ["in doubt"] * 5
     assert [row["validity"] for row in rows[55:]] == ["valid"] * 5
 
 
@@ -280,7 +280,7 @@ def test_what_was_recorded_comes_row_by_row_under_the_vendor_s_names(
     assert len(rows) == 50
     assert (rows[0]["LAF90"], rows[0]["LAF50"], rows[0]["validity"]) == ("44.0", "", "valid")
     assert rows[20]["startTime"] == "2026-06-22T11:30:00Z"
-    assert rows[20]["validity"] == "suspect"
+    assert rows[20]["validity"] == "in doubt"
 
 
 def test_an_event_that_was_set_aside_is_marked_and_said_and_its_levels_stay(
@@ -300,6 +300,11 @@ def test_an_event_that_was_set_aside_is_marked_and_said_and_its_levels_stay(
     rows = read(bob.get(f"{PAGE}levels.csv", HOUR_BEFORE))
     # Twenty past lies in the gap: what was not measured is missing, not excluded.
     assert {row["validity"] for row in rows[20:22]} == {"missing"}
+    # The file's words are the page's, which says what they mean.
+    page = people.client(people.bob).get(f"{PAGE}levels/", HOUR_BEFORE).content.decode()
+    assert all(
+        word in page for word in ("valid,", "in doubt", "out of doubt", "excluded", "missing", "impossible")
+    )
     Event.objects.update(start_at=NOON - timedelta(minutes=58), end_at=NOON - timedelta(minutes=56))
     rows = read(bob.get(f"{PAGE}levels.csv", HOUR_BEFORE))
     assert [(row["validity"], row["LAeq"]) for row in rows[1:5]] == [
