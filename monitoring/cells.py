@@ -65,7 +65,7 @@ def _badge(state: State, language: str | None) -> SafeString:
 def why(tile: Tile) -> SafeString:
     """Why it stands so and since when; of one that is well, how old its newest level is."""
     condition, parts = tile.condition, []
-    if condition.reason and tile.state != State.SIC_FAILED:
+    if condition.reason:
         parts.append(escape(condition.reason))
     since = condition.since_at or (None if condition.reason else tile.level_end_at)
     if since is not None:
@@ -199,9 +199,10 @@ def facts(tile: Tile) -> SafeString:
 
 
 @cache
-def _fact_words(language: str | None) -> dict[str, str]:
-    words = {"SIC": _("SIC"), "Calibration": _("Calibration"), "Measured": _("Measured"), "Type": _("Type")}
-    return {name: escape(word) for name, word in words.items()}
+def _fact_words(language: str | None) -> dict[str, SafeString]:
+    words = {"Calibration": _("Calibration"), "Measured": _("Measured"), "Type": _("Type")}
+    spelt = format_html('<abbr title="{}">{}</abbr>', _("System Integrity Check"), _("SIC"))
+    return {"SIC": spelt, **{name: escape(word) for name, word in words.items()}}
 
 
 def _text(text: str) -> SafeString:
@@ -216,8 +217,9 @@ def _state(tile: Tile, now: datetime) -> SafeString:
     more = f'<span class="sub">{hidden}</span>' if hidden else ""
     if condition.since_at is None:
         return SafeString(f"{badge(tile)}{more}")
-    reason = "" if tile.state == State.SIC_FAILED else f"{escape(condition.reason)} "
-    return SafeString(f'{badge(tile)}<span class="sub">{reason}{ago(condition.since_at)}</span>{more}')
+    return SafeString(
+        f'{badge(tile)}<span class="sub">{escape(condition.reason)} {ago(condition.since_at)}</span>{more}'
+    )
 
 
 def _aged(tile: Tile, value: SafeString) -> SafeString:
