@@ -254,7 +254,7 @@ def test_the_demo_is_joined_with_one_click_and_left_with_another(
     # A visitor looks, and is offered nothing else.
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Manage").click()
     expect(page.get_by_role("navigation", name="Manage").get_by_role("link")).to_have_text(
-        ["Webhooks", "Health", "Record", "People"]
+        ["Webhooks", "Health", "Record", "People", "Notifications"]
     )
     visit.check(page)
     page.get_by_role("button", name="Leave the demo").click()
