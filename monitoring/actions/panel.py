@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from instruments.models import Instrument
 from monitoring.actions.refusal import action_refusal, scope_of
 from monitoring.actions.words import refusal_words
-from monitoring.models import ActionKind, ActionState, InstrumentAction
+from monitoring.models import ActionKind, ActionState, InstrumentAction, InstrumentStatus
 
 _LOOKED_AT = 6
 _TONES = {
@@ -57,6 +57,8 @@ class Panel:
     open: Sequence[Told]
     last: Told | None
     refusals: dict[str, str]
+    # When MyCirrus told that the instrument is offline, as an answer may be older than its return.
+    offline_at: datetime | None = None
     token: uuid.UUID = field(default_factory=uuid.uuid4)
 
     @property
@@ -90,7 +92,7 @@ class Panel:
 
 
 def panel_of(*, instrument: Instrument, now: datetime) -> Panel:
-    """The panel of ``instrument``. One query."""
+    """The panel of ``instrument``. One query where its status is at hand, two where not."""
     newest = InstrumentAction.objects.filter(instrument=instrument).select_related("requested_by")
     found = [Told(action) for action in newest.order_by("-pk")[:_LOOKED_AT]]
     refusals = {
@@ -101,8 +103,10 @@ def panel_of(*, instrument: Instrument, now: datetime) -> Panel:
     if any(told.action.is_open and told.action.is_check for told in found):
         for kind in (ActionKind.CALIBRATION, ActionKind.SIC):
             refusals.setdefault(kind.value, "busy")
+    present: InstrumentStatus | None = getattr(instrument, "status", None)
     return Panel(
         instrument=instrument,
+        offline_at=present.offline_told_at if present else None,
         open=[told for told in found if told.action.is_open],
         last=next((told for told in found if not told.action.is_open), None),
         refusals=refusals,

@@ -1,5 +1,7 @@
 """How each instrument is now, and every change of it."""
 
+from datetime import datetime
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -59,6 +61,11 @@ class InstrumentStatus(OrgOwned):
 
     def __str__(self) -> str:
         return f"status of {self.instrument_id}"
+
+    @property
+    def offline_told_at(self) -> datetime | None:
+        """When MyCirrus last told that it is offline; None where that is not its newest word."""
+        return self.observed_at if self.online is False else None
 
 
 class StatusChange(OrgOwned):

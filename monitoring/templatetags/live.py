@@ -9,6 +9,7 @@ from django.utils import timezone
 from instruments.models import Instrument
 from instruments.mycirrus.live import OCTAVES
 from monitoring.live.refusal import live_refusal
+from monitoring.models import InstrumentStatus
 
 register = template.Library()
 
@@ -17,7 +18,9 @@ register = template.Library()
 def live_panel(context: Any, instrument: Instrument) -> dict[str, Any]:
     """Shows nothing where live levels can never be; says why where they could be but are not."""
     slug = context["request"].organisation.slug
+    present: InstrumentStatus | None = getattr(instrument, "status", None)
     return {
+        "offline_at": present.offline_told_at if present else None,
         "refusal": live_refusal(instrument, timezone.now()),
         "source": reverse("monitoring:live", kwargs={"slug": slug, "serial": instrument.serial}),
         "name": instrument.name or instrument.serial,

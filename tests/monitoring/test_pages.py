@@ -215,6 +215,37 @@ def test_every_state_has_words_on_both_pages(people: People, now: datetime, stat
         assert 'class="badge' in page
 
 
+@pytest.mark.parametrize("view", ["tiles", "table"])
+def test_a_sic_is_spelt_out_where_one_failed_and_below_the_fleet(
+    people: People, now: datetime, view: str
+) -> None:
+    every_state(people.organisation, now=now)
+    page = people.client(people.bob).get(f"{FLEET}?view={view}").content.decode()
+    assert "System Integrity Check failed" in page
+    assert "SIC: System Integrity Check, an electrical self-test" in page
+
+
+def test_what_an_offline_monitor_will_most_likely_refuse_is_said_and_can_be_tried(
+    people: People, now: datetime
+) -> None:
+    """What MyCirrus told last may be older than its return."""
+    fleet = every_state(people.organisation, now=now)
+    with organisation_scope(people.organisation.pk):
+        Instrument.objects.update(api_key=make_key(people.organisation))
+    client = people.client(people.mary)
+    for state, words in (("offline", 2), ("measuring", 0)):
+        page = client.get(f"{FLEET}i/{fleet[state].serial}/").content.decode()
+        assert page.count("If you know it to be back, try.") == words
+        assert ("Try to watch live" in page, "Watch live" in page) == (bool(words), not words)
+        assert "data-live-start" in page
+        assert f"/i/{fleet[state].serial}/sic/" in page
+
+
+def test_notifications_are_marked_in_the_navigation_that_has_them(people: People) -> None:
+    page = people.client(people.bob).get("/o/harbour/notifications/").content.decode()
+    assert re.search(r'href="/o/harbour/notifications/" aria-current="page"', page)
+
+
 def test_a_first_reading_shows_how_far_it_is(people: People, now: datetime) -> None:
     made = monitor(people.organisation, "QT000001", "Wall", now=now, api_key=make_key(people.organisation))
     targets(made, now=now)
