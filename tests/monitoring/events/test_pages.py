@@ -115,7 +115,7 @@ def test_a_day_and_a_filter_keep_the_order_and_an_order_alone_narrows_nothing(
     # Days of the last week are named.
     with time_machine.travel(NOW, tick=False):
         page = people.client(people.bob).get(f"{EVENTS}?sort={sort}").content.decode()
-    assert "Show all" not in page
+    assert "Clear filters" not in page
     (day,) = set(re.findall(r'<a href="\?([^"]*)">Sat 21 Nov', page))
     assert ("sort" in day) == bool(sort)
     assert (
@@ -168,6 +168,16 @@ def test_what_is_not_understood_narrows_nothing_and_says_so(people: People) -> N
         assert answer.status_code == 200
         assert words in answer.content.decode()
         assert len(shown(people, f"?{query}")) == 2
+
+
+def test_a_list_that_renews_itself_says_what_was_not_understood_and_leads_back_to_all(people: People) -> None:
+    make_events(people.organisation, 2, now=NOW)
+    client = people.client(people.bob)
+    for address in (EVENTS, "/o/harbour/recordings/"):
+        wrong = client.get(f"{address}?start=2026-11-21&end=2026-11-20", headers=HTMX).content.decode()
+        assert re.search(r'role="alert">.*This day is before the first one', wrong, re.DOTALL)
+        assert "Clear filters" in wrong
+        assert "Clear filters" not in client.get(address, headers=HTMX).content.decode()
 
 
 def test_days_are_the_organisations_own(people: People) -> None:
