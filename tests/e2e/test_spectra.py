@@ -182,7 +182,7 @@ def test_a_search_beside_a_comparison_keeps_the_range(crew: People, visit: Visit
     page = opened(visit, crew, address, chart="compare-chart")
     page.get_by_role("link", name="1h", exact=True).click()
     expect(page).to_have_url(re.compile("range=1h"))
-    page.get_by_label("Search by name or serial number").fill("quarry")
+    page.get_by_label("Add another noise monitor").fill("quarry")
     page.get_by_role("button", name="Search").click()
     expect(page).to_have_url(re.compile(re.escape("?text=quarry&i=QT000001&i=QT000002&range=1h") + "$"))
 
@@ -205,7 +205,7 @@ def test_a_spectrum_is_a_table_without_a_script(
 def test_instruments_are_compared_at_an_address(crew: People, visit: Visit, wall: object, width: int) -> None:
     page = opened(visit, crew, WALL, chart="level-chart", width=width)
     page.get_by_role("link", name="Compare").click()
-    page.get_by_label("Search by name or serial number").fill("quarry")
+    page.get_by_label("Add another noise monitor").fill("quarry")
     page.get_by_role("button", name="Search").click()
     page.get_by_role("link", name="Quarry Gate").click()
     page.locator("#compare-chart").scroll_into_view_if_needed()
