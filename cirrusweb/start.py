@@ -150,7 +150,9 @@ def _key_step(slug: str, keys: Sequence[ApiKey]) -> Step:
     text = text % len(usable) if "%d" in text else text
     if costs:
         text = _("MyCirrus takes it. What it may not do costs this:")
-    return Step("key", StepState.DONE, title, text, href, _("See its scopes"), notes=tuple(costs.values()))
+    return Step(
+        "key", StepState.DONE, title, text, href, _("See what it may do"), notes=tuple(costs.values())
+    )
 
 
 def _instruments_step(slug: str, *, reads: bool) -> Step:

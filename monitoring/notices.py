@@ -71,7 +71,7 @@ def _notice(key: ApiKey, now: datetime, *, reads: bool) -> tuple[str, str, str, 
                 "warn",
                 _("The key “%(key)s” may not do everything.") % name,
                 " ".join(costs),
-                _("See its scopes"),
+                _("See what it may do"),
                 None,
             )
     if key.pausing(now):

@@ -126,7 +126,7 @@ def test_a_stranger_comes_to_be_told_of_a_failed_check(
     page.get_by_label("New API key").fill(new_secret(mycirrus, without="data.audio:read"))
     page.get_by_role("button", name="Try it and replace").click()
     missing = page.get_by_role("row", name="data.audio:read")
-    expect(missing).to_contain_text("Missing")
+    expect(missing).to_contain_text("Not allowed")
     expect(missing).to_contain_text("Events cannot be listened to.")
     visit.check(page)
     manage(page, "Getting started")

@@ -95,7 +95,7 @@ def test_the_monitor_in_trouble_comes_first(crew: People, visit: Visit, now: dat
     monitors = page.get_by_role("region", name="Monitors").locator("tbody tr")
     expect(monitors).to_have_count(2)
     expect(monitors.first).to_contain_text("Crane 4 North")
-    expect(monitors.first).to_contain_text(re.compile(r"10\.5\s*V\s*act"))
+    expect(monitors.first).to_contain_text(re.compile(r"10\.5\s*V\s*needs action"))
     visit.check(page)
     page.get_by_role("navigation", name="Show").get_by_role("link", name="Input voltage").click()
     expect(monitors).to_have_count(1)
@@ -126,7 +126,7 @@ def test_a_key_is_replaced_and_ended_and_nobody_is_rash(
     expect(card).to_contain_text(f"…{old[-4:]}")
     card.get_by_role("button", name="Verify now").click()
     said(page, "Main: Good.")
-    expect(card).to_contain_text("11 scopes held")
+    expect(card).to_contain_text("11 things")
     visit.check(page)
 
     card.get_by_role("link", name="Rotate").click()

@@ -232,7 +232,7 @@ def test_health_shows_the_worst_first_and_leads_to_its_history(
     page = visit.page(crew.bob)
     page.goto("/o/harbour/record/")
     page.get_by_role("link", name="Health", exact=True).click()
-    expect(page.locator("tbody tr").first).to_contain_text("10.6V act")
+    expect(page.locator("tbody tr").first).to_contain_text("10.6V needs action")
     expect(page.locator(".banner", has_text="1 monitor:")).to_contain_text("Harbour Wall")
     page.get_by_role("link", name="Show them").click()
     expect(page.locator("#health-table table").first.locator("tbody tr")).to_have_count(1)

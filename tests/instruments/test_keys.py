@@ -95,7 +95,7 @@ def test_good_key_is_verified_as_it_is_saved(people: People, base_url: str) -> N
     assert key.scopes["data.system:read"] is True
     assert key.scopes["webhooks:write"] is None
     assert key.secret_reveal() == SECRET
-    for shown in ("Good", f"…{SECRET[-4:]}", key.fingerprint, "Cannot tell", base_url):
+    for shown in ("Good", f"…{SECRET[-4:]}", key.fingerprint, "Shows when used", base_url):
         assert shown in page
     assert SECRET not in page
     assert SECRET not in key.ciphertext
@@ -118,7 +118,7 @@ def test_missing_scope_is_named_with_its_cost(people: People, base_url: str) -> 
     assert key.missing_scopes() == ["data.noise:read"]
     assert "Works, without data.noise:read" in key.message
     assert "charts stay empty" in page
-    assert "Missing" in page
+    assert "Missing a scope" in page
 
 
 def test_key_that_can_see_no_instruments_is_of_no_use(
