@@ -1,7 +1,7 @@
 """The form of a rule of each kind; it says what makes no sense."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -46,12 +46,40 @@ NONSENSE_SIGN = {
     "always": _("It would always be reached, by a monitor in the best of health."),
 }
 _WIDE = forms.Textarea(attrs={"rows": 3})
+# With a box for each of ten thousand instruments a page has megabytes: of more, serial numbers are written.
+MOST_BOXES = 1_000
 
 
 class _Boxes(forms.CheckboxSelectMultiple):
     """Boxes to tick, however many: in a list of its own height, with a search above it where scripts run."""
 
     sifted = True
+
+
+class _SerialsField(forms.CharField):
+    """Cleans to the serial numbers that were written, all of which have to be in ``known``."""
+
+    def __init__(self, known: Iterable[str], **kwargs: Any) -> None:
+        super().__init__(required=False, widget=_WIDE, **kwargs)
+        self.known = frozenset(known)
+
+    def prepare_value(self, value: Any) -> Any:
+        """A line for each."""
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> list[str]:
+        serials = list(dict.fromkeys(_words(super().clean(value))))
+        for serial in serials:
+            if serial not in self.known:
+                raise ValidationError(
+                    _("No instrument has the serial number “%(serial)s”."), params={"serial": serial}
+                )
+        return serials
+
+
+def _words(text: str) -> list[str]:
+    """What stands between spaces, commas and ends of lines."""
+    return [word for word in re.split(r"[\s,;]+", text) if word]
 
 
 def _by_site(instruments: Sequence[Instrument]) -> list[tuple[str, str]]:
@@ -64,6 +92,24 @@ def _by_site(instruments: Sequence[Instrument]) -> list[tuple[str, str]]:
         sites.setdefault(name, []).append((each.serial, f"{each} · {name}" if name else str(each)))
     nowhere = sites.pop("", [])
     return [choice for _name, choices in sorted(sites.items()) for choice in choices] + nowhere
+
+
+def _serials_field(instruments: Sequence[Instrument]) -> forms.Field:
+    if len(instruments) > MOST_BOXES:
+        return _SerialsField(
+            (each.serial for each in instruments),
+            label=_("Instruments"),
+            help_text=_(
+                "Their serial numbers, one a line. None, and no site: all of the organisation's, new ones too."
+            ),
+        )
+    return forms.MultipleChoiceField(
+        label=_("Instruments"),
+        required=False,
+        choices=_by_site(instruments),
+        widget=_Boxes,
+        help_text=_("None chosen, and no site: all of the organisation's, new ones too."),
+    )
 
 
 class RuleForm(forms.Form):
@@ -94,13 +140,7 @@ class RuleForm(forms.Form):
                 help_text=_("The message then holds both results, and comes up to eight minutes later."),
             )
         if self.kind.of_instruments:
-            self.fields["serials"] = forms.MultipleChoiceField(
-                label=_("Instruments"),
-                required=False,
-                choices=_by_site(instruments),
-                widget=_Boxes,
-                help_text=_("None chosen, and no site: all of the organisation's, new ones too."),
-            )
+            self.fields["serials"] = _serials_field(instruments)
             if sites:
                 self.fields["sites"] = forms.TypedMultipleChoiceField(
                     label=_("Sites"),
@@ -185,9 +225,7 @@ class RuleForm(forms.Form):
     def clean_holidays(self) -> list[str]:
         """The dates, in their order."""
         found = []
-        for word in re.split(r"[\s,;]+", self.cleaned_data["holidays"].strip()):
-            if not word:
-                continue
+        for word in _words(self.cleaned_data["holidays"]):
             try:
                 found.append(date.fromisoformat(word).isoformat())
             except ValueError:

@@ -424,6 +424,38 @@ def test_an_editor_lists_instruments_by_the_site_where_they_stand(people: People
     assert sorted(ticked) == ["QT900001", "QT900010"]
 
 
+def test_of_more_than_a_thousand_instruments_serial_numbers_are_written(people: People) -> None:
+    with organisation_scope(people.organisation.pk):
+        owned: Any = {
+            "organisation": people.organisation,
+            "type": Instrument.Kind.NOISE,
+            "first_seen_at": NOW,
+            "seen_at": NOW,
+        }
+        Instrument.objects.bulk_create(
+            Instrument(**owned, serial=f"QT9{number:05}", name=f"M{number}") for number in range(1_001)
+        )
+    client, here = people.client(people.adam), "/o/harbour/alerts/rules/new/?kind=offline"
+    text = client.get(here).content.decode()
+    assert "Their serial numbers, one a line" in text
+    assert 'type="checkbox" name="serials"' not in text
+    asked = {"name": "Away", "amber": "5", "do": "rehearse"}
+    wrong = client.post(here, {**asked, "serials": "QT900001, QT1"})
+    assert (wrong.status_code, "No instrument has the serial number “QT1”." in wrong.content.decode()) == (
+        422,
+        True,
+    )
+    rehearsed = client.post(here, {**asked, "serials": "QT900001, QT900003\nQT900001"})
+    hidden = re.search(r'name="rehearsed" value="([^"]+)"', rehearsed.content.decode())
+    assert hidden
+    client.post(here, {**asked, "serials": "QT900001\nQT900003", "do": "save", "rehearsed": hidden[1]})
+    with organisation_scope(people.organisation.pk):
+        rule = AlertRule.objects.get(name="Away")
+        assert AlertRuleVersion.objects.get(rule=rule).serials == ["QT900001", "QT900003"]
+    again = client.get(f"/o/harbour/alerts/rules/{rule.pk}/").content.decode()
+    assert re.search(r'name="serials"[^>]*>\s*QT900001\nQT900003</textarea>', again)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_an_editor_that_begins_with_what_is_usual(people: People, kind: str) -> None:
     text = page(people.client(people.adam), f"alerts/rules/new/?kind={kind}")
