@@ -24,7 +24,7 @@ from monitoring.export import IMPOSSIBLE, columns, csv_value, export_rows, utc_t
 from monitoring.models import InstrumentStatus
 from monitoring.templatetags.levels import period
 from monitoring.views.files import csv_file, line_writer, refusal
-from monitoring.views.windows import Asked, window_asked
+from monitoring.views.windows import Asked, rows_page, window_asked
 
 VALUES = ("LAeq", "LAFMax", "LCPeak")
 
@@ -192,7 +192,7 @@ def levels_table(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
     context: dict[str, Any] = {
         "organisation": organisation_for(request),
         "instrument": shown.instrument,
-        "rows": rows,
+        **rows_page(request, rows, shown.asked),
         "series": shown.series,
         "summary": shown.summary,
         "marks": shown.marked.marks[::-1],

@@ -26,7 +26,7 @@ from monitoring.templatetags.levels import period, written
 from monitoring.vendor_columns import SERIES
 from monitoring.views.files import csv_file, line_writer, recorded_lines, refusal
 from monitoring.views.levels import answer_json, places_words
-from monitoring.views.windows import Asked, window_asked
+from monitoring.views.windows import Asked, rows_page, window_asked
 
 # Buckets are summed from the rows themselves: of longer ranges only the end is drawn, and said to be that.
 LONGEST = RANGES["30d"]
@@ -173,7 +173,7 @@ def samples_table(request: HttpRequest, slug: str, serial: str, kind: str) -> Ht
         "window": shown.asked.window,
         "lines": [(line, series.panel) for series in shown.series for line in series.lines],
         # The newest is what is asked for first.
-        "rows": [row for row in _rows(shown) if row["measured"]][::-1],
+        **rows_page(request, [row for row in _rows(shown) if row["measured"]][::-1], shown.asked),
         "bucket_s": shown.series[0].bucket_s,
         "marks": marks[::-1],
     }

@@ -24,7 +24,7 @@ from monitoring.export import utc_text
 from monitoring.templatetags.levels import period, written
 from monitoring.views.files import csv_file, line_writer, refusal
 from monitoring.views.levels import answer_json, places_words
-from monitoring.views.windows import Asked, fault_words, window_asked
+from monitoring.views.windows import Asked, fault_words, rows_page, window_asked
 
 BAND_WORDS = (
     (Bands.OCTAVE.value, gettext_lazy("Octaves")),
@@ -152,6 +152,7 @@ def spectrogram_table(request: HttpRequest, slug: str, serial: str) -> HttpRespo
     """The heat map's values as a table, newest first: for the ear, for print, and without JavaScript."""
     shown = shown_spectrogram(request, serial)
     timezone.activate(shown.asked.zone)
+    rows = [row for row in shown.rows() if any(level is not None for level in row[1])][::-1]
     context = {
         "organisation": organisation_for(request),
         "instrument": shown.instrument,
@@ -159,7 +160,7 @@ def spectrogram_table(request: HttpRequest, slug: str, serial: str) -> HttpRespo
         "window": shown.asked.window,
         "shown": shown,
         "bands": [band_label(hz) for hz in shown.columns.bands],
-        "rows": [row for row in shown.rows() if any(level is not None for level in row[1])][::-1],
+        **rows_page(request, rows, shown.asked, carry=f"bands={shown.bands}&"),
         "places": places_words(shown.stays(), shown.window),
     }
     return render(request, "monitoring/spectrogram.html", context)

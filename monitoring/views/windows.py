@@ -3,9 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -14,6 +16,9 @@ from instruments.access import organisation_for
 from instruments.models import Instrument
 from instruments.sites import zone_of
 from monitoring.charts.ranges import DEFAULT_RANGE, RANGES, BadWindow, Fault, Window, range_window, window_of
+
+# A day by the minute in one piece is sixty thousand pixels long on a phone.
+ROWS_PER_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,16 @@ def window_asked(
         return Asked(window, zone, now, kept=kept, ranges=ranges)
     except BadWindow as problem:
         return Asked(range_window(default, now), zone, now, fault_words(problem.fault), kept, ranges)
+
+
+def rows_page(request: HttpRequest, rows: Sequence[Any], asked: Asked, *, carry: str = "") -> dict[str, Any]:
+    """The part of a table's ``rows`` that ?page= asks for, ?all=1 for all of them on one page.
+
+    What its links carry along holds the stretch still: rows would move from page to page as it goes on.
+    """
+    most = max(len(rows), 1) if "all" in request.GET else ROWS_PER_PAGE
+    page = Paginator(rows, most).get_page(request.GET.get("page"))
+    return {"page": page, "query": f"{carry}{asked.window.fixed}"}
 
 
 def fault_words(fault: Fault) -> str:

@@ -1,7 +1,9 @@
 """The level chart's data, table and files over any stretch of time: what they mark, cover, and refuse."""
 
 import csv
+import html
 import io
+import re
 from collections.abc import Iterator
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
@@ -238,6 +240,37 @@ def test_the_table_has_coverage_doubt_and_what_happened(people: People, unit: In
     assert page.count("100 %") == 50
 
 
+def test_a_long_table_comes_in_pages_and_whole_if_wished(people: People, unit: Instrument) -> None:
+    client, address = people.client(people.bob), f"{PAGE}levels/"
+    day = {"from": "2026-06-21T12:00Z", "to": "2026-06-22T12:00Z"}
+    with organisation_scope(people.organisation.pk):
+        NoiseMeasurement.objects.bulk_create(
+            NoiseMeasurement(
+                organisation=people.organisation,
+                instrument=unit,
+                start_at=NOON - timedelta(hours=2, minutes=minute),
+                duration_s=60,
+                LAeq=50.0,
+            )
+            for minute in range(300)
+        )
+
+    def shown(query: str = "", **more: str) -> tuple[str, int]:
+        page = client.get(f"{address}{query}", {} if query else {**day, **more}).content.decode()
+        levels = page.partition("table-levels")[2]
+        return page, levels.count('<th scope="row">')
+
+    page, rows = shown()
+    assert rows == 100
+    # The pages' links hold the stretch still: of a range that ends now rows would move from one to the next.
+    (further,) = re.findall(r'rel="next" href="([^"]+)"', page)
+    assert "from=2026-06-21T12:00:00Z" in further
+    (whole,) = re.findall(r'href="([^"]+)">Show all (?:\d+) rows on one page', page)
+    assert shown(html.unescape(further))[1] == 100
+    assert shown(html.unescape(whole))[1] > 300
+    assert shown(page="99")[1] < 100
+
+
 def read(answer: Any) -> list[dict[str, str]]:
     """As a server does: after the request, when no scope is open any more."""
     content = Context().run(lambda: b"".join(answer.streaming_content))
@@ -267,6 +300,11 @@ def test_what_is_shown_comes_as_csv_with_coverage_and_validity(people: People, u
         "validity": "valid",
         "site": "",
     }
+    # The file's words are the page's, which says what they mean.
+    page = people.client(people.bob).get(f"{PAGE}levels/", HOUR_BEFORE).content.decode()
+    assert all(
+        word in page for word in ("valid,", "in doubt", "out of doubt", "excluded", "missing", "impossible")
+    )
     gap = rows[20]
     assert (gap["LAeq"], gap["coverage"], gap["validity"]) == ("", "0.0", "missing")
     assert [row["validity"] for row in rows[15:20]] == ["in doubt"] * 5
@@ -300,11 +338,6 @@ def test_an_event_that_was_set_aside_is_marked_and_said_and_its_levels_stay(
     rows = read(bob.get(f"{PAGE}levels.csv", HOUR_BEFORE))
     # Twenty past lies in the gap: what was not measured is missing, not excluded.
     assert {row["validity"] for row in rows[20:22]} == {"missing"}
-    # The file's words are the page's, which says what they mean.
-    page = people.client(people.bob).get(f"{PAGE}levels/", HOUR_BEFORE).content.decode()
-    assert all(
-        word in page for word in ("valid,", "in doubt", "out of doubt", "excluded", "missing", "impossible")
-    )
     Event.objects.update(start_at=NOON - timedelta(minutes=58), end_at=NOON - timedelta(minutes=56))
     rows = read(bob.get(f"{PAGE}levels.csv", HOUR_BEFORE))
     assert [(row["validity"], row["LAeq"]) for row in rows[1:5]] == [
