@@ -137,6 +137,8 @@
     }
   }
   addEventListener("resize", reach);
+  // What was folded had no width.
+  document.addEventListener("toggle", reach, true);
   reach();
 
   // --- The live region, and the connection

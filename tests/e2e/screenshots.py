@@ -353,7 +353,7 @@ def pictures(base: str, out: Path, only: str) -> None:
                         page.wait_for_load_state()
                     if name in HEARD:
                         page.locator("[data-sound][data-state=drawn]").wait_for(timeout=30_000)
-                    for chart in page.locator("[data-chart]").all():
+                    for chart in page.locator("[data-chart]:visible").all():
                         # A chart is read once it comes near the screen.
                         chart.scroll_into_view_if_needed()
                         chart.locator(".js-plotly-plot").wait_for(timeout=30_000)

@@ -112,7 +112,7 @@ def furnished(still: None, crew: People) -> People:
 def picture(page: Page, address: str) -> Image.Image:
     """The whole page, its charts drawn, reduced."""
     page.goto(address)
-    for chart in page.locator("[data-chart]").all():
+    for chart in page.locator("[data-chart]:visible").all():
         # A chart is read once it comes near the screen.
         chart.scroll_into_view_if_needed()
         chart.and_(page.locator("[data-state=drawn]")).wait_for(state="attached", timeout=30_000)

@@ -43,11 +43,50 @@ def opened(visit: Visit, crew: People, address: str, *, chart: str, width: int =
     return page
 
 
+def test_on_a_phone_what_is_asked_less_is_folded_and_no_way_there_is_shut(
+    crew: People, visit: Visit, wall: object
+) -> None:
+    page = opened(visit, crew, WALL, chart="level-chart", width=PHONE)
+    charts = page.locator("[data-chart]")
+    assert charts.count() > 4
+    assert page.locator("[data-chart]:visible").count() == 1
+    visit.check(page)
+    # By its heading, by a link, from another page, and on paper.
+    page.get_by_role("heading", name="About this instrument").click()
+    expect(page.get_by_text("Serial number")).to_be_visible()
+    page.get_by_role("link", name="Spectrum", exact=True).click()
+    expect(page.locator("#spectrum-chart[data-state=drawn] .barlayer")).to_be_visible(timeout=20_000)
+    expect(page.locator("#spectrum-heading")).to_be_in_viewport()
+    page.goto(f"{WALL}#health-heading")
+    expect(page.locator("#stats-voltage-chart")).to_be_visible()
+    visit.check(page)
+    page.pdf()
+    assert page.locator("[data-chart]:visible").count() == charts.count()
+
+
+def test_on_a_desk_nothing_is_folded(crew: People, visit: Visit, wall: object) -> None:
+    page = opened(visit, crew, WALL, chart="level-chart")
+    assert page.locator("[data-chart]:visible").count() == page.locator("[data-chart]").count()
+    expect(page.get_by_text("Serial number")).to_be_visible()
+    visit.check(page)
+
+
+def test_without_scripts_a_fold_opens_by_hand(crew: People, visit: Visit, wall: object) -> None:
+    page = visit.page(crew.bob, width=PHONE, java_script_enabled=False)
+    page.goto(WALL)
+    page.get_by_role("heading", name="Spectrum", exact=True).click()
+    expect(page.locator("#spectrum-chart")).to_be_visible()
+    # A form of a folded part is answered with the part open.
+    page.locator("form", has=page.get_by_label("At", exact=True)).get_by_role("button", name="Show").click()
+    expect(page.locator("#spectrum-chart")).to_be_visible()
+
+
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
 def test_a_point_of_the_level_chart_has_its_spectrum(
     crew: People, visit: Visit, wall: object, width: int
 ) -> None:
     page = opened(visit, crew, f"{WALL}?range=1h", chart="level-chart", width=width)
+    page.get_by_role("link", name="Spectrum", exact=True).click()
     page.locator("#spectrum-chart").scroll_into_view_if_needed()
     expect(page.locator("#spectrum-chart[data-state=drawn] .barlayer .point")).to_have_count(
         10, timeout=20_000
@@ -192,6 +231,7 @@ def test_a_spectrum_is_a_table_without_a_script(
 ) -> None:
     page = visit.page(crew.bob, java_script_enabled=False)
     page.goto(WALL)
+    page.get_by_role("heading", name="Spectrum", exact=True).click()
     local = timezone.localtime(now - timedelta(minutes=30), crew.organisation.zone)
     page.get_by_label("At", exact=True).fill(local.strftime("%Y-%m-%dT%H:%M:%S"))
     page.locator("form", has=page.get_by_label("At", exact=True)).get_by_role("button", name="Show").click()
