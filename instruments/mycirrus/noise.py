@@ -6,7 +6,6 @@ ten times as fast as a row at a time; any other goes to `levels`, which tolerate
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,11 +30,12 @@ _PLAIN: dict[str, str | None] = {
     "duration": _DURATION,
     **dict.fromkeys(("period", "type", "id", "values", "bands", "blocks", "weighting", "sampleduration")),
 }
-_INSTANTS = re.compile(r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)+", re.ASCII)
+_INSTANT = "2026-11-22T12:00:00Z"
 _NOTHING, _LONGEST = timedelta(0), timedelta(days=1)
 _NEVER, _EVER = "0002", "9999"  # .NET's "never" is year 1, its "for ever" year 9999
 
 _POSSIBLE = Annotated[float, msgspec.Meta(ge=POSSIBLE_DB[0], le=POSSIBLE_DB[1])]
+_ZONED = msgspec.json.Decoder(list[Annotated[datetime, msgspec.Meta(tz=True)]])
 _Decoder: TypeAlias = msgspec.json.Decoder[list[msgspec.Struct]]
 Column = Sequence[Any]
 Times = tuple[Sequence[datetime], Sequence[datetime | None], Sequence[float | None]]
@@ -141,7 +141,9 @@ def plain_table(content: bytes, serial: str | None) -> NoiseTable | None:
         return None
     if plain is None or not rows:
         return None
-    told = dict(zip(first, zip(*map(msgspec.structs.astuple, rows), strict=True), strict=True))
+    # A row's tuple is gone before the next is made: thousands at once would have the collector walk them all.
+    cells = tuple(chain.from_iterable(map(msgspec.structs.astuple, rows)))
+    told = {key: cells[place :: len(first)] for place, key in enumerate(first)}
     columns = dict(zip(plain.names, told.values(), strict=True))
     times = _times(columns.pop(_START), columns.pop(_END, None), columns.pop(_DURATION, None))
     serials = columns.pop(_SERIAL, None)
@@ -199,22 +201,31 @@ def _decoder(keys: tuple[str, ...], names: tuple[str, ...], types: Mapping[str, 
 
 
 def _times(starts: Column, ends: Column | None, lengths: Column | None) -> Times | None:
-    # One row's end is nearly always another's start.
-    distinct = dict.fromkeys([*starts, *(ends or ())])
-    if min(distinct) < _NEVER or max(distinct) >= _EVER or not _INSTANTS.fullmatch("".join(distinct)):
+    # One row's end is nearly always the next one's start.
+    joined = ends is not None and ends[:-1] == starts[1:]
+    begun, told = _instants(starts), _instants(ends[-1:] if joined else ends) if ends is not None else []
+    if begun is None or told is None:
         return None
+    over: Sequence[datetime | None] = [*begun[1:], *told] if joined else told
     try:
-        instant = dict(zip(distinct, map(datetime.fromisoformat, distinct), strict=True)).__getitem__
-        begun = list(map(instant, starts))
-        over: Sequence[datetime | None]
         if ends is not None:
-            over = list(map(instant, ends))
-            told = (end - start for start, end in zip(begun, over, strict=True) if end)
-            lengths = lengths or [each.total_seconds() if each > timedelta(0) else None for each in told]
+            apart = map(sub, over, begun)
+            lengths = lengths or [each.total_seconds() if each > _NOTHING else None for each in apart]
         elif lengths is not None:
             over = [at + timedelta(seconds=each or 0) for at, each in zip(begun, lengths, strict=True)]
         else:
             over, lengths = [None] * len(begun), [None] * len(begun)
-    except (ValueError, OverflowError):
+    except OverflowError:
         return None
     return begun, over, lengths
+
+
+def _instants(texts: Column) -> list[datetime] | None:
+    """The instants that ``texts`` name, None unless each is UTC in whole seconds."""
+    # With a fraction or another zone it is longer, and without a zone shorter.
+    if set(map(len, texts)) != {len(_INSTANT)} or min(texts) < _NEVER or max(texts) >= _EVER:
+        return None
+    try:
+        return _ZONED.decode('["' + '","'.join(texts) + '"]')
+    except msgspec.MsgspecError:
+        return None

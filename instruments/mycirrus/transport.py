@@ -254,9 +254,10 @@ class Transport:
         self, operation: str, status: int, content: bytes, secrets: bool, decode: Callable[[bytes], Any]
     ) -> Any:
         failure: errors.MyCirrusError
-        # Fast where nothing needs mending; orjson takes a NUL, which JSON can only spell with an escape.
+        # Fast where nothing needs mending; orjson takes a NUL, which JSON can only spell with an escape. One byte is
+        # looked for ten times as fast as two.
         with suppress(orjson.JSONDecodeError):
-            if b"\\u" not in content:
+            if b"\\" not in content or b"\\u" not in content:
                 return decode(content)
         try:
             document = json.loads(content.decode("utf-8-sig"), parse_constant=lambda _: None)

@@ -71,6 +71,8 @@ ODD_TIMES = st.sampled_from(
     [
         "2026-10-31T00:00:00",
         "2026-10-31T00:00:00.2074974Z",
+        "2026-10-31 00:00:00Z",
+        "2026-10-31t00:00:00z",
         "2026-10-31T00:00:00+01:00",
         "2026-W44-6T00:00:00Z",
         "20261031T000000.000Z",
@@ -121,6 +123,8 @@ def test_a_column_and_a_row_read_the_same(documents: list[Any], serial: str | No
         {"LAeq": [1.0]},
         {"laeq": 1.0},
         {"startTime": "2026-10-31T00:00:00.2074974Z"},
+        {"startTime": "2026-10-31T00:00:00+01:00"},
+        {"startTime": "2026-10-31T00:00:00"},
         {"startTime": None},
         {"endTime": None},
         {"duration": "PT1M"},
