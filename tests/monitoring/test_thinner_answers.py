@@ -1,6 +1,6 @@
 """MyCirrus leaves out what it cannot give, silently: a thinner answer takes nothing away from what is stored."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -24,7 +24,8 @@ from monitoring.models import (
     WeatherSample,
 )
 from monitoring.sync.histories import HISTORIES
-from monitoring.sync.ingest import noise_store
+from monitoring.sync.ingest import framed, noise_store
+from monitoring.sync.upsert import series_write
 from tests.conftest import make_instrument
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -88,6 +89,39 @@ def test_what_lies_beside_the_known_values_stays_name_by_name(instrument: Instru
     rest = NoiseRow("QT000001", NOON + MINUTE, NOON + 2 * MINUTE, 60.0, {"LAeq": 55.0, "LX1": 4.0}, {}, {})
     assert noise_store(instrument=instrument, rows=[first, rest], now=NOON)
     assert [row.extra for row in stored.order_by("start_at")[:2]] == [{"LX2": 3.0}, {"LX1": 4.0, "LX2": 3.0}]
+
+
+# A row in the middle says something else, and one more has come; or the answer says its first row twice.
+@pytest.mark.parametrize("count", [3, 45])
+@pytest.mark.parametrize("again", [0, 1])
+def test_of_an_answer_that_is_mostly_known_only_the_rest_is_written(
+    instrument: Instrument, count: int, again: int
+) -> None:
+    def told(levels: Sequence[float], again: int = 0) -> Sequence[datetime]:
+        starts = [NOON + number * MINUTE for number in range(len(levels))]
+        columns = framed(instrument, starts, [60.0] * len(starts), [{"LX1": 1.0}] * len(starts))
+        columns["LAeq"] = levels
+        return series_write(
+            NoiseMeasurement, {name: [*column[:again], *column] for name, column in columns.items()}
+        )
+
+    def stored() -> list[tuple[float, dict[str, float]]]:
+        rows = NoiseMeasurement.objects.filter(instrument=instrument).order_by("start_at")
+        return list(rows.values_list("LAeq", "extra"))
+
+    levels = [50.0 + number for number in range(count)]
+    assert list(told(levels)) == [NOON + number * MINUTE for number in range(count)]
+    assert not told(levels, again)
+    assert list(told([*levels, 70.0], again)) == [NOON + count * MINUTE]
+    levels[count // 2] = 90.0
+    assert list(told([*levels, 70.0, 71.0], again)) == [
+        NOON + count // 2 * MINUTE,
+        NOON + (count + 1) * MINUTE,
+    ]
+    assert stored() == [(level, {"LX1": 1.0}) for level in [*levels, 70.0, 71.0]]
+    # What is stored beyond the answer stays.
+    assert not told(levels[:2], again)
+    assert len(stored()) == count + 2
 
 
 # Read by column, and in a form that is read tolerantly.
