@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import FilteredRelation, Q
 from django.utils.translation import gettext_lazy as _
 
+from instruments.constraints import SqliteTenantParent
 from instruments.tenancy import OrgOwned, ScopedManager, ScopedQuerySet
 
 from .keys import ApiKey
@@ -77,6 +78,7 @@ class Instrument(OrgOwned):
         ordering = ["name", "serial"]
         constraints = [
             models.UniqueConstraint(fields=["organisation", "serial"], name="instrument_serial_once"),
+            SqliteTenantParent(fields=["organisation", "id"], name="instrument_tenant_key"),
         ]
         indexes = [
             models.Index(fields=["organisation", "standing", "name", "serial"], name="instrument_standing"),

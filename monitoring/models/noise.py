@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from instruments.constraints import SqliteTenantForeignKey
 from instruments.models import Instrument
 from instruments.tenancy import OrgOwned
 
@@ -54,9 +55,15 @@ class NoiseRollup(OrgOwned):
 
     pk = models.CompositePrimaryKey("organisation_id", "instrument_id", "bucket_s", "start_at")
     organisation = models.ForeignKey(
-        "instruments.Organisation", on_delete=models.CASCADE, related_name="+", db_index=False
+        "instruments.Organisation",
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
     )
-    instrument = models.ForeignKey(Instrument, on_delete=models.CASCADE, related_name="+", db_index=False)
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
     bucket_s = models.PositiveIntegerField(choices=Bucket.choices)
     start_at = models.DateTimeField()
     # Sum of seconds x 10^(LAeq / 10); the seconds that had an LAeq; how many measurements.
@@ -70,6 +77,7 @@ class NoiseRollup(OrgOwned):
 
     class Meta:
         ordering = ["start_at"]
+        constraints = [SqliteTenantForeignKey(field="instrument", name="noiserollup_tenant")]
 
     def __str__(self) -> str:
         return f"{self.bucket_s} s of {self.instrument_id} from {self.start_at:%Y-%m-%d %H:%M}Z"

@@ -2,18 +2,29 @@
 
 from django.db import models
 
+from instruments.constraints import SqliteTenantForeignKey
 from instruments.models import Instrument
 from instruments.tenancy import OrgOwned
 
 
 class SeriesRow(OrgOwned):
-    """A row of a table that may hold a billion: its key is what it is read by, and there is no other index."""
+    """A row of a table that may hold a billion: its key is what it is read by, and there is no other index.
+
+    Instrument and organisation are held by one key, not by two: a row's instrument is of the row's organisation, and
+    has one itself. On PostgreSQL it is a migration's (`TenantForeignKey`).
+    """
 
     pk = models.CompositePrimaryKey("organisation_id", "instrument_id", "start_at")
     organisation = models.ForeignKey(
-        "instruments.Organisation", on_delete=models.CASCADE, related_name="+", db_index=False
+        "instruments.Organisation",
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
     )
-    instrument = models.ForeignKey(Instrument, on_delete=models.CASCADE, related_name="+", db_index=False)
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
     start_at = models.DateTimeField()
     duration_s = models.FloatField(null=True)
     # What came beside the known values, under the vendor's names.
@@ -22,6 +33,7 @@ class SeriesRow(OrgOwned):
     class Meta:
         abstract = True
         ordering = ["start_at"]
+        constraints = [SqliteTenantForeignKey(field="instrument", name="%(class)s_tenant")]
 
     def __str__(self) -> str:
         return f"{self.instrument_id} at {self.start_at:%Y-%m-%d %H:%M:%S}Z"
