@@ -234,7 +234,8 @@ def save_members(operator: Client, organisation: Organisation, *rows: dict[str, 
     old = sum("id" in row for row in rows)
     page = operator.get(change := address(Organisation, "change", organisation.pk))
     prefix = page.context["inline_admin_formsets"][0].formset.prefix
-    values = {name: getattr(organisation, name) for name in ("name", "slug", "timezone")}
+    own = ("name", "slug", "timezone", "day_hour", "evening_hour", "night_hour")
+    values = {name: getattr(organisation, name) for name in own}
     values |= {f"{prefix}-TOTAL_FORMS": len(rows), f"{prefix}-INITIAL_FORMS": old}
     for number, row in enumerate(rows):
         values |= {f"{prefix}-{number}-{name}": value for name, value in row.items()}

@@ -86,6 +86,7 @@ def test_only_the_operator_makes_organisations(people: People) -> None:
 def test_settings_are_saved(people: People) -> None:
     client, page = people.client(people.adam), reverse("instruments:organisation-settings", args=["harbour"])
     values = {"name": "Harbour Noise", "timezone": "America/New_York", "accepts_legacy_notifications": "on"}
+    values |= {"day_hour": "7", "evening_hour": "19", "night_hour": "23"}
     assert client.post(page, values).status_code == 302
     people.organisation.refresh_from_db()
     assert people.organisation.name == "Harbour Noise"

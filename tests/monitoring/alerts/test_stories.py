@@ -148,7 +148,7 @@ def test_a_level_over_its_limit_is_told_with_its_numbers_and_chart(
     assert "LAeq: 66.6 dB" in text
     assert "10·log₁₀" in text
     assert "5 used, 0 missing" in text
-    assert "100.0 % measured, 75 % needed" in text
+    assert "100 % measured, 75 % needed" in text
     assert "Site limit" in text
     assert "version 1" in text
     assert str(mail["List-Unsubscribe-Post"]) == "List-Unsubscribe=One-Click"
