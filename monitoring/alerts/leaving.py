@@ -48,11 +48,11 @@ def fleet_look(*, gone: Iterable[Instrument], returned: Mapping[Instrument, date
 
 def incidents_leave(*, now: datetime) -> int:
     """End what rows alone would, of instruments that have left: none will come. Returns how many."""
-    waiting = _lists().filter(
-        ~Q(ok_at__gte=OuterRef("instrument__gone_at") + LEFT_AFTER) | Q(ok_at=None),
-        api_key=OuterRef("instrument__api_key"),
-    )
     with all_organisations(reason="the tick serves every organisation"):
+        waiting = _lists().filter(
+            ~Q(ok_at__gte=OuterRef("instrument__gone_at") + LEFT_AFTER) | Q(ok_at=None),
+            api_key=OuterRef("instrument__api_key"),
+        )
         left = list(
             Incident.objects.open()
             .filter(~Exists(waiting), kind__in=BY_ROWS, instrument__gone_at__lte=now - LEFT_AFTER)

@@ -1,6 +1,7 @@
 """A list without an instrument closes nothing: it has left when a list a day later is without it, too."""
 
 from collections.abc import Callable
+from contextvars import Context
 from datetime import timedelta
 from typing import Any
 
@@ -211,6 +212,11 @@ def test_what_only_rows_would_end_is_over_for_the_reason_that_it_left(
     connections()
     story.tick()
     assert story.heard() == []
+
+
+def test_the_slower_tick_needs_no_organisation_in_scope(story: Story) -> None:
+    """As a worker runs it, and not as a test that has opened a scope for what it looks at."""
+    Context().run(connections)
 
 
 def test_it_begins_anew_when_it_is_back_as_it_was(story: Story, loud: Instrument, listed: Listed) -> None:
