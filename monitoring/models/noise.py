@@ -2,11 +2,7 @@
 
 from django.db import models
 
-from instruments.constraints import SqliteTenantForeignKey
-from instruments.models import Instrument
-from instruments.tenancy import OrgOwned
-
-from .series import SeriesRow
+from .series import OfSeries, SeriesRow
 
 
 class NoiseMeasurement(SeriesRow):
@@ -42,7 +38,7 @@ class NoiseMeasurement(SeriesRow):
     LeqT2Max = models.FloatField(null=True)
 
 
-class NoiseRollup(OrgOwned):
+class NoiseRollup(OfSeries):
     """All measurements that start in one bucket of UTC time: sums and extremes, never a percentile (R5).
 
     LAeq of any range is 10 log(sum of energy / sum of valid_s) over its buckets (R1), exactly.
@@ -54,16 +50,6 @@ class NoiseRollup(OrgOwned):
         DAY = 86400, "day"
 
     pk = models.CompositePrimaryKey("organisation_id", "instrument_id", "bucket_s", "start_at")
-    organisation = models.ForeignKey(
-        "instruments.Organisation",
-        on_delete=models.CASCADE,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-    )
-    instrument = models.ForeignKey(
-        Instrument, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
-    )
     bucket_s = models.PositiveIntegerField(choices=Bucket.choices)
     start_at = models.DateTimeField()
     # Sum of seconds x 10^(LAeq / 10); the seconds that had an LAeq; how many measurements.
@@ -74,10 +60,6 @@ class NoiseRollup(OrgOwned):
     LAeq_max = models.FloatField(null=True)
     LAFMax = models.FloatField(null=True)
     LCPeak = models.FloatField(null=True)
-
-    class Meta:
-        ordering = ["start_at"]
-        constraints = [SqliteTenantForeignKey(field="instrument", name="noiserollup_tenant")]
 
     def __str__(self) -> str:
         return f"{self.bucket_s} s of {self.instrument_id} from {self.start_at:%Y-%m-%d %H:%M}Z"

@@ -7,14 +7,13 @@ from instruments.models import Instrument
 from instruments.tenancy import OrgOwned
 
 
-class SeriesRow(OrgOwned):
+class OfSeries(OrgOwned):
     """A row of a table that may hold a billion: its key is what it is read by, and there is no other index.
 
     Instrument and organisation are held by one key, not by two: a row's instrument is of the row's organisation, and
     has one itself. On PostgreSQL it is a migration's (`TenantForeignKey`).
     """
 
-    pk = models.CompositePrimaryKey("organisation_id", "instrument_id", "start_at")
     organisation = models.ForeignKey(
         "instruments.Organisation",
         on_delete=models.CASCADE,
@@ -25,15 +24,24 @@ class SeriesRow(OrgOwned):
     instrument = models.ForeignKey(
         Instrument, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
     )
-    start_at = models.DateTimeField()
-    duration_s = models.FloatField(null=True)
-    # What came beside the known values, under the vendor's names.
-    extra = models.JSONField(null=True)
 
     class Meta:
         abstract = True
         ordering = ["start_at"]
         constraints = [SqliteTenantForeignKey(field="instrument", name="%(class)s_tenant")]
+
+
+class SeriesRow(OfSeries):
+    """One instrument's values of one period, from ``start_at`` on."""
+
+    pk = models.CompositePrimaryKey("organisation_id", "instrument_id", "start_at")
+    start_at = models.DateTimeField()
+    duration_s = models.FloatField(null=True)
+    # What came beside the known values, under the vendor's names.
+    extra = models.JSONField(null=True)
+
+    class Meta(OfSeries.Meta):
+        abstract = True
 
     def __str__(self) -> str:
         return f"{self.instrument_id} at {self.start_at:%Y-%m-%d %H:%M:%S}Z"

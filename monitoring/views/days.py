@@ -1,5 +1,6 @@
 """An instrument's days: the levels of day, evening and night, and Lden, as a page and as a file."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -157,7 +158,7 @@ def _lines(shown: Shown) -> Iterator[str]:
         cells = [
             cell
             for hours, each in zip(told, _cells(day.levels), strict=True)
-            for cell in (_number(each.level), hours, round(each.covered, 1))
+            for cell in (_number(each.level), hours, _cut(each.covered))
         ]
         said = shown.judgement(day)
         rest = [_number(day.levels.lden), _number(day.levels.LAFMax), FILE_WORDS.get(said, said)]
@@ -169,3 +170,8 @@ def _lines(shown: Shown) -> Iterator[str]:
 
 def _number(value: float | None) -> float | str:
     return "" if value is None else round(value, 2)
+
+
+def _cut(percent: float) -> float:
+    """To one decimal and never upwards, as pages write it (`share`): only what is whole is 100."""
+    return math.floor(percent * 10 + 1e-6) / 10

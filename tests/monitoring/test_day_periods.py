@@ -178,6 +178,15 @@ def test_the_hours_are_the_organisation_s(people: People, unit: Instrument) -> N
     assert (line["Lday"], line["LdayHours"], line["Lden"]) == ("60.0", "06–18", "60.0")
 
 
+def test_what_lacks_a_moment_is_not_whole_in_the_file(people: People, unit: Instrument) -> None:
+    three_days(unit)
+    first = datetime(2026, 3, 27, 7, tzinfo=UTC)
+    NoiseMeasurement.objects.filter(instrument=unit, start_at=first).update(duration_s=890)
+    noise_rollups_refresh(instrument=unit, first=first, last=first)
+    # 43,190 of 43,200 seconds are 99.98 %.
+    assert lines(people, **THREE_DAYS)[0]["LdayCoverage"] == "99.9"
+
+
 def test_the_small_hours_are_of_the_evening_before(people: People, unit: Instrument) -> None:
     asked = {"from": "2026-03-28T01:00", "to": "2026-03-28T02:00"}
     assert [line["date"] for line in lines(people, **asked)] == ["2026-03-27"]
