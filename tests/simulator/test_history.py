@@ -2,6 +2,7 @@
 
 import math
 import time
+from datetime import datetime, timedelta
 
 import pytest
 import requests
@@ -148,8 +149,13 @@ def test_nothing_comes_from_the_future(api: Caller, serial: str, mycirrus) -> No
     for path in ("/data/noise/measurements", "/data/events", "/data/sic", "/data/weather"):
         assert api.rows(path, serial, "2031-01-01T00:00:00Z", "2031-01-02T00:00:00Z") == []
     known = mycirrus.facts(serial)["knownUntil"]
-    rows = api.rows("/data/noise/measurements", serial, f"{known[:11]}00:00:00Z", known)
-    assert all(row["endTime"] <= mycirrus.facts(serial)["knownUntil"] for row in rows)
+    # A minute after midnight today holds nothing yet.
+    before = datetime.fromisoformat(known) - timedelta(days=1)
+    rows = api.rows("/data/noise/measurements", serial, f"{before:%Y-%m-%d}T00:00:00Z", known)
+    assert rows
+    # As instants: written, "…00Z" comes after "…00.050Z".
+    until = datetime.fromisoformat(mycirrus.facts(serial)["knownUntil"])
+    assert all(datetime.fromisoformat(row["endTime"]) <= until for row in rows)
 
 
 def test_the_cast_is_as_promised(api: Caller, mycirrus) -> None:

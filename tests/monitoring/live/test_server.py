@@ -281,7 +281,7 @@ def test_levels_reach_a_page_within_the_second(
     installation: Installation, serials: list[str], browse: Browse
 ) -> None:
     with installation.hub():
-        first, second = browse(serials[0]), browse(serials[0], "levels,octaves")
+        first, second = _let_in(browse, serials[0]), _let_in(browse, serials[0], values="levels,octaves")
         assert first.headers["Content-Type"] == "text/event-stream"
         assert first.headers["Cache-Control"] == "no-store"
         assert first.headers["X-Accel-Buffering"] == "no"
@@ -293,7 +293,7 @@ def test_levels_reach_a_page_within_the_second(
         late = sorted(at * 1000 - event["at"] for at, event in first.heard if event["type"] == "levels")
         assert late[len(late) // 2] < 1000
         # Another instrument is another connection, and stays apart.
-        other = browse(serials[1])
+        other = _let_in(browse, serials[1])
         other.levels()
         installation.sockets(2)
     assert installation.mycirrus.key not in installation.log()
@@ -345,9 +345,9 @@ def test_a_page_that_stops_reading_holds_nobody_up(
         quick.levels(fresh=True, seconds=WRITE_SECONDS - 5)
 
 
-def _let_in(browse: Browse, serial: str, who: str = "bob") -> Browser:
-    """A house that was full a moment ago lets people in one by one."""
-    let_in: Browser = until(lambda: (page := browse(serial, who=who)).status == 200 and page)
+def _let_in(browse: Browse, serial: str, who: str = "bob", values: str = "levels") -> Browser:
+    """A house that was full a moment ago lets people in one by one, and the last test's leave it within seconds."""
+    let_in: Browser = until(lambda: (page := browse(serial, values, who)).status == 200 and page)
     return let_in
 
 
@@ -363,7 +363,7 @@ def _reads_no_further(installation: Installation, serial: str) -> socket.socket 
 
 
 def test_the_hub_is_killed(installation: Installation, serials: list[str], browse: Browse) -> None:
-    browser = browse(serials[0])
+    browser = _let_in(browse, serials[0])
     with installation.hub() as hub:
         browser.levels()
         hub.send_signal(signal.SIGKILL)
@@ -380,13 +380,13 @@ def test_offline_is_said_and_so_is_its_end(
     installation: Installation, serials: list[str], browse: Browse
 ) -> None:
     with installation.hub():
-        browser = browse(serials[0])
+        browser = _let_in(browse, serials[0])
         browser.levels()
         installation.mycirrus.offline(serials[0])
         browser.state("offline")
         # Who comes now is told at once, without MyCirrus being asked.
         installation.mycirrus.forget_requests()
-        assert browse(serials[0]).state("offline")
+        assert _let_in(browse, serials[0]).state("offline")
         assert installation.mycirrus.requests()["total"] == 0
 
 
