@@ -3,7 +3,8 @@
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import compress, count, pairwise
+from operator import sub
 from typing import Any
 
 from django.db.models import Max, Q
@@ -279,7 +280,7 @@ def framed(
 def _stretches(instants: Iterable[datetime]) -> Iterator[tuple[datetime, datetime]]:
     """The first and the last of those that are less than a day apart: a clock that is set wrong is decades away."""
     ordered = sorted(instants)
-    breaks = [place for place, (one, other) in enumerate(pairwise(ordered), 1) if other - one > DAY]
+    breaks = compress(count(1), map(DAY.__lt__, map(sub, ordered[1:], ordered)))
     for start, end in pairwise([0, *breaks, len(ordered)]):
         yield ordered[start], ordered[end - 1]
 

@@ -122,3 +122,13 @@ def test_what_cannot_be_true_stays_flagged_between_them(instrument: Instrument) 
     comes(-99.0, NOON - MINUTE, NOON)
     comes(50.0, NOON - DAY, NOON)
     assert ImpossibleRow.objects.get().start_at == NOON - MINUTE
+
+
+# 990 cells of five columns are 198 rows of one statement.
+@pytest.mark.parametrize("count", [1, 2, 197, 198, 199, 396, 397])
+def test_however_many_are_new_at_once_each_is_stored_as_itself(instrument: Instrument, count: int) -> None:
+    starts = [NOON - number * MINUTE for number in range(count)]
+    levels = [30 + number / 10 for number in range(count)]
+    assert written(instrument, starts, *levels) == starts
+    stored = NoiseMeasurement.objects.order_by("-start_at").values_list("start_at", "LAeq", "extra")
+    assert list(stored) == [(at, level, {"Lden": "54.1"}) for at, level in zip(starts, levels, strict=True)]

@@ -164,3 +164,11 @@ def test_a_row_that_does_not_say_its_length_covers_the_usual() -> None:
     table = plain([{"time": told(NOON), "LAeq": 50.0}], "QT1")
     assert table is not None
     assert table.covered(5 * MINUTE) == ([(NOON, NOON + 5 * MINUTE)], 5 * MINUTE)
+
+
+@pytest.mark.parametrize("end", [NOON, NOON - MINUTE, NOON + timedelta(days=2), None])
+def test_an_end_that_cannot_be_true_is_not_taken_for_one(end: datetime | None) -> None:
+    documents = minutes(3)
+    documents[1] |= {"endTime": end and told(end)}
+    table = noise_measurements(documents, None)
+    assert table.covered(MINUTE) == ([(NOON, NOON + 3 * MINUTE)], MINUTE)
