@@ -197,24 +197,23 @@ class _Sqlite:
 
     @staticmethod
     def upsert(model: type[SeriesRow], names: Sequence[str], columns: Sequence[Column]) -> None:
-        _Sqlite._write(f"{_inserting(model, tuple(names))} {_on_conflict(model, names)}", columns)
+        rows = zip(*columns, strict=True)
+        _Sqlite._write(f"{_inserting(model, tuple(names))} {_on_conflict(model, names)}", rows)
 
     @staticmethod
     def insert(model: type[SeriesRow], names: Sequence[str], columns: Sequence[Column]) -> None:
         # By the only writer there is: nothing can have come in between, and looking for it costs a sixth.
         rows, together = zip(*columns, strict=True), max(TOGETHER // len(names), 1)
         whole = (chain.from_iterable(islice(rows, together)) for _ in range(len(columns[0]) // together))
-        with connection.wrap_database_errors:
-            write = connection.connection.executemany
-            # A statement's own share of a row's cost is a fifth.
-            write(_inserting(model, tuple(names), together), map(tuple, whole))
-            write(_inserting(model, tuple(names)), rows)
+        # A statement's own share of a row's cost is a fifth.
+        _Sqlite._write(_inserting(model, tuple(names), together), map(tuple, whole))
+        _Sqlite._write(_inserting(model, tuple(names)), rows)
 
     @staticmethod
-    def _write(statement: str, columns: Sequence[Column]) -> None:
+    def _write(statement: str, parameters: Iterable[Row]) -> None:
         # The driver's own, a row at a time: Django's would hold all of them, for the collector to walk.
         with connection.wrap_database_errors:
-            connection.connection.executemany(statement, zip(*columns, strict=True))
+            connection.connection.executemany(statement, parameters)
 
     @staticmethod
     def read(cell: str) -> dict[str, Any]:
