@@ -1,11 +1,13 @@
 """Days and instants in forms: a year in which nobody measures is refused in words wherever one can be written."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib import import_module
 
 import pytest
 from django import forms
 from django.conf import settings
+from django.utils import timezone
 
 from instruments.models import Deployment, Site
 from instruments.tenancy import organisation_scope
@@ -83,3 +85,54 @@ def test_a_day_at_the_end_of_the_calendar_is_refused(people: People, on: str) ->
         answer = mary.get(f"/o/harbour/events/?{name}={on}")
         assert answer.status_code == 200
         assert TOLD in answer.content.decode()
+
+
+class Window(forms.Form):
+    start = InstantField()
+    end = InstantField(required=False)
+
+
+FIRST, SECOND = datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("began", "meant"), [(None, FIRST), (FIRST, FIRST), (SECOND, SECOND)])
+def test_an_hour_that_the_clocks_repeat_is_the_one_that_the_form_began_with(
+    began: datetime | None, meant: datetime
+) -> None:
+    with timezone.override("Europe/London"):
+        form = Window({"start": "2026-10-25T01:30"}, initial={"start": began})
+        assert form.is_valid(), form.errors
+    assert form.cleaned_data["start"].astimezone(UTC) == meant
+
+
+def test_in_the_second_of_two_equal_hours_a_time_is_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timezone, "now", lambda: SECOND)
+    with timezone.override("Europe/London"):
+        form = Window({"start": "2026-10-25T01:40", "end": "2026-10-25T02:10"})
+        assert form.is_valid(), form.errors
+    assert form.cleaned_data["start"].astimezone(UTC) == datetime(2026, 10, 25, 1, 40, tzinfo=UTC)
+    assert form.cleaned_data["end"].astimezone(UTC) == datetime(2026, 10, 25, 2, 10, tzinfo=UTC)
+
+
+def test_an_hour_that_the_clocks_skip_is_refused_in_words() -> None:
+    with timezone.override("Europe/London"):
+        form = Window({"start": "2026-03-29T01:30"})
+        assert form.errors == {
+            "start": ["The clocks skip 01:30 on that day. Give a time before or after it."]
+        }
+
+
+def test_a_deployment_of_the_second_of_two_equal_hours_is_saved_as_it_was(people: People) -> None:
+    unit, mary = make_instrument(people.organisation), people.client(people.mary)
+    with organisation_scope(people.organisation.pk):
+        site = Site.objects.create(organisation=people.organisation, name="Quay", timezone="Europe/London")
+        stood = Deployment.objects.create(
+            organisation=people.organisation, instrument=unit, site=site, start_at=SECOND
+        )
+    path = f"/o/harbour/deployments/{stood.pk}/"
+    page = mary.get(path)
+    assert "2026-10-25T01:30" in page.content.decode()
+    answer = mary.post(path, {"start_at": "2026-10-25T01:30", "note": "Roof"})
+    assert answer.status_code == 302, answer.content.decode()
+    with organisation_scope(people.organisation.pk):
+        assert [*Deployment.objects.values_list("start_at", "note")] == [(SECOND, "Roof")]
