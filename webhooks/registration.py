@@ -230,7 +230,7 @@ def _failed(
 ) -> tuple[Turn, datetime]:
     message = str(error)
     if isinstance(error, mycirrus.RateLimited):
-        until = now + (timedelta(seconds=error.retry_after) if error.retry_after else schedule.DEFAULT_PAUSE)
+        until = now + schedule.pause(error.retry_after)
         if error.status is not None:
             # MyCirrus' own word holds for everything that is asked with this key.
             ApiKey.objects.filter(

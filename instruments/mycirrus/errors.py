@@ -63,7 +63,7 @@ class ServerError(TransientError):
 
 
 class RateLimited(TransientError):
-    """Too many requests with this key; `retry_after` is in seconds, None when MyCirrus named no time.
+    """Too many requests with this key; `retry_after` is in seconds, as MyCirrus says or else the key's pace.
 
     `status` is 429 (or what MyCirrus sent) when MyCirrus refused, and None when our own limiter refused before
     any request was made.

@@ -80,7 +80,7 @@ if wait < 0 then wait = math.min(60, pause * 2 ^ (strikes - 1)) end
 redis.call('HSET', KEYS[1], 'rate', number(rate), 'touched_at', number(now), 'halved_at', number(halved_at),
            'strikes', strikes, 'blocked_until', number(math.max(blocked_until, now + wait)))
 redis.call('EXPIRE', KEYS[1], 86400 + math.ceil(wait))
-return number(rate)
+return number(wait)
 """
 )
 _LOOK = _READ + "return {number(rate), number(math.max(0, blocked_until - now))}"
@@ -157,11 +157,17 @@ class RateLimiter:
             if answer is None:
                 return
 
-    def penalise(self, retry_after: float | None = None) -> None:
-        """Note a 429: everybody with this key halves, and waits for `retry_after` seconds."""
+    def penalise(self, retry_after: float | None = None) -> float:
+        """Note a 429: everybody with this key halves, and waits for `retry_after` seconds.
+
+        Returns how long: without `retry_after` 2 s, doubled at each overload that follows within two minutes, 60 s at
+        most.
+        """
         told = -1.0 if retry_after is None else max(0.0, retry_after)
-        self._ask(self._penalise, f"{told:.6f}", 2)
-        self._local.block(2.0 if retry_after is None else told)
+        answer = self._ask(self._penalise, f"{told:.6f}", 2)
+        wait = 2.0 if retry_after is None else told
+        self._local.block(wait)
+        return wait if answer is None else float(answer)
 
     def rate(self) -> float:
         """The present rate, for display."""

@@ -50,7 +50,7 @@ class Limiter(Protocol):
 
     def acquire(self) -> None: ...
 
-    def penalise(self, retry_after: float | None) -> None: ...
+    def penalise(self, retry_after: float | None) -> float: ...
 
 
 class Key(AuthBase):
@@ -214,9 +214,7 @@ class Transport:
         code, description = self.key.redact(code), "" if secrets else self.key.redact(description)
         kind = self._kind(status, code)
         if kind is errors.RateLimited:
-            retry_after = retry_after_of(answer.headers)
-            if self._limiter is not None:
-                self._limiter.penalise(retry_after)
+            retry_after = self._penalised(retry_after_of(answer.headers))
             return errors.RateLimited(
                 description or "Too many requests in a short time.",
                 retry_after=retry_after,
@@ -276,12 +274,22 @@ class Transport:
         """The error that an error body under a status of success means."""
         text = json.dumps(document)[:_KEPT_BODY]
         code, description = (self.key.redact(part) for part in _error_members(text))
-        if (kind := _BY_CODE.get(code.lower())) is not None:
-            if kind is errors.RateLimited and self._limiter is not None:
-                self._limiter.penalise(None)
+        if (kind := _BY_CODE.get(code.lower())) is errors.RateLimited:
+            return kind(
+                description or _PLAIN[kind],
+                retry_after=self._penalised(None),
+                operation=operation,
+                status=200,
+                code=code,
+            )
+        if kind is not None:
             # With the status: without one it was our own pace that refused, and nothing left this machine.
             return kind(description or _PLAIN[kind], operation=operation, status=200, code=code)
         return self._unexpected(operation, None, "The answer has an unexpected form.", text, code)
+
+    def _penalised(self, retry_after: float | None) -> float | None:
+        """For how long the key waits, as MyCirrus says or else its pace."""
+        return retry_after if self._limiter is None else self._limiter.penalise(retry_after)
 
     def _unexpected(
         self, operation: str, status: int | None, message: str, body: str, code: str = ""

@@ -215,8 +215,7 @@ def _refused(target: SyncTarget, error: mycirrus.MyCirrusError | SecretUnreadabl
         target_release(target=target, outcome=Outcome.RATE_LIMITED, due_at=due_at, now=now, message=message)
         return Turn(Outcome.RATE_LIMITED, rows, message)
     if isinstance(error, mycirrus.RateLimited):
-        wait = timedelta(seconds=error.retry_after) if error.retry_after else schedule.DEFAULT_PAUSE
-        until = now + wait
+        until = now + schedule.pause(error.retry_after)
         # The whole key waits: MyCirrus counts per key, not per instrument. Of several answers the longest holds.
         ApiKey.objects.filter(Q(paused_until=None) | Q(paused_until__lt=until), pk=target.api_key_id).update(
             paused_until=until

@@ -9,7 +9,8 @@ LONGEST_RETRY = timedelta(hours=1)
 REFUSED_RETRY = timedelta(hours=1)
 # What is not understood may be a gateway's page that is gone in a minute, or a change that takes a new version.
 LONGEST_BUG_RETRY = timedelta(hours=6)
-DEFAULT_PAUSE = timedelta(seconds=60)
+# Where neither MyCirrus nor the key's pace tells how long to wait.
+_DEFAULT_PAUSE_S = 60.0
 
 
 def next_regular(now: datetime, every: timedelta, chance: float) -> datetime:
@@ -28,6 +29,11 @@ def next_retry(now: datetime, failures: int, chance: float, longest: timedelta =
     # The exponent is bounded first: 2 ** 3000 would be computed before the minimum is taken.
     wait = min(FIRST_RETRY * 2 ** min(max(failures - 1, 0), 12), longest)
     return now + wait * (0.5 + 0.5 * chance)
+
+
+def pause(retry_after: float | None) -> timedelta:
+    """How long a key waits that was told ``retry_after`` seconds: a second at least, or nothing would be waited for."""
+    return timedelta(seconds=max(1.0, _DEFAULT_PAUSE_S if retry_after is None else retry_after))
 
 
 def windows(start: datetime, end: datetime, longest: timedelta) -> Iterator[tuple[datetime, datetime]]:

@@ -155,8 +155,9 @@ def test_strikes_in_a_row_wait_longer_and_the_floor_holds(connection: redis.Redi
     limiter = RateLimiter(connection, 1, start=4, floor=1, recovery=0, prefix=prefix)
     seen = []
     for _ in range(7):
-        limiter.penalise()
-        seen.append((limiter.rate(), round(limiter.blocked_for())))
+        told = limiter.penalise()
+        assert told == round(limiter.blocked_for())
+        seen.append((limiter.rate(), told))
         age(connection, f"{prefix}:1", 70)
     assert seen == [(2, 2), (1, 4), (1, 8), (1, 16), (1, 32), (1, 60), (1, 60)]
     age(connection, f"{prefix}:1", 120)

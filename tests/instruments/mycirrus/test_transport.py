@@ -265,8 +265,9 @@ class _Limiter:
             raise RateLimited(retry_after=3.0)
         self.acquired += 1
 
-    def penalise(self, retry_after: float | None) -> None:
+    def penalise(self, retry_after: float | None) -> float:
         self.penalties.append(retry_after)
+        return 8.0 if retry_after is None else retry_after
 
 
 def test_every_request_asks_the_limiter_and_every_429_is_told_to_it(served: Served) -> None:
@@ -278,13 +279,15 @@ def test_every_request_asks_the_limiter_and_every_429_is_told_to_it(served: Serv
         served.say(
             Reply(status=429, headers={"Retry-After": "4"}), Reply({"error": "TooManyRequests"}, status=400)
         )
-        for _ in range(2):
-            with pytest.raises(RateLimited):
+        for wait in (4.0, 8.0):
+            with pytest.raises(RateLimited) as caught:
                 client.instruments()
+            assert caught.value.retry_after == wait
         assert (limiter.acquired, limiter.penalties) == (5, [4.0, None])
         served.say({"error": "TooManyRequests"})
         with pytest.raises(RateLimited) as caught:
             client.instruments()
+        assert caught.value.retry_after == 8.0
         assert caught.value.status == 200, (
             "it left this machine: whoever asks whether it may be sent again must know"
         )
