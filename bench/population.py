@@ -9,7 +9,7 @@ from django.test import Client
 from instruments.models import ApiKey, Instrument, Membership, Organisation, Role, User
 from instruments.tenancy import organisation_scope
 from monitoring.models import InstrumentStatus, SyncTarget
-from monitoring.sync.claims import targets_ensure
+from monitoring.sync.targets import targets_ensure
 
 KEY = "mycirrus-000001-5111C0DE5111C0DE"
 

@@ -11,19 +11,16 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, Count, Exists, F, OuterRef, Q, Subquery, Value, When
+from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from instruments.keys import pace_of
-from instruments.models import ApiKey, Instrument
-from instruments.tenancy import all_organisations, organisation_scope
-from monitoring.models import Lane, Outcome, Resource, SyncTarget
+from instruments.models import ApiKey
+from instruments.tenancy import all_organisations
+from monitoring.models import Lane, Outcome, Resource, SyncTarget, TimeHistoryRequest
 from monitoring.models.sync import SyncTargetQuerySet
-from monitoring.sync.floors import Floors, floors_follow, floors_of
 from monitoring.sync.held import held_claim
-from monitoring.sync.histories import HISTORIES
 from monitoring.sync.sharing import ASKED_UNTIL, alone, comes_along
-from monitoring.sync.wanted import SWEEP_EVERY, lanes_of, resources_of
 
 # Claims held at once, of polls and of hints: what the workers can finish well within a lease.
 MOST_IN_FLIGHT = 64
@@ -71,11 +68,18 @@ class _Held:
     """How many claims are out. They count, or a key that hangs would take the places of the others tick by tick."""
 
     def __init__(self, targets: SyncTargetQuerySet, now: datetime) -> None:
-        self.polls, self.hints, self.histories = Counter[int](), Counter[int](), 0
+        self.polls, self.hints = Counter[int](), Counter[int]()
+        # Time histories take the places of back-fills, before them: somebody asked for each. Beside them no thread of
+        # the worker might be left for what is new.
+        asked = TimeHistoryRequest.objects.open().filter(Q(lease_until__gt=now) | Q(due_at__lte=now))
+        self.histories = asked.count()
+        # Of the polls, those that nobody waits for: sweeps and back-fills.
+        self.patient = Counter[int]()
         hinted = Case(When(hinted_at=None, then=Value(0)), default=Value(1))
         rows = targets.filter(lease_until__gt=now).order_by().values_list("api_key_id", "lane", hinted)
         for key, lane, hint, count in rows.annotate(held=Count("lease_token", distinct=True)):
             (self.hints if hint else self.polls)[key] += count
+            self.patient[key] += count if lane != Lane.LIVE and not hint else 0
             self.histories += count if lane == Lane.BACKFILL else 0
 
 
@@ -112,6 +116,9 @@ def _polls(keys: Any, held: _Held, now: datetime, lanes: list[Lane]) -> Iterator
                 continue
             theirs = waiting.filter(api_key_id=key).order_by("due_at")[:room]
             rows = list(theirs.values_list("due_at", "pk", "resource", ASKED_UNTIL))
+            if lane == Lane.LIVE and len(lanes) > 1 and len(rows) == places.left(key, fingerprint):
+                # As much as the key lets through is always due of a large fleet, and the rest would never be read.
+                rows = rows[: max(room - _kept_free(key, held, places, now, histories > 0), 0)]
             if lane == Lane.LIVE:
                 siblings = _Siblings(now)
                 rows = [row for row in rows if not siblings.wait(fingerprint, *row[2:])]
@@ -120,6 +127,14 @@ def _polls(keys: Any, held: _Held, now: datetime, lanes: list[Lane]) -> Iterator
             places.taken[key] += 1
             free -= 1
             yield target_id
+
+
+def _kept_free(key: int, held: _Held, places: "_Places", now: datetime, histories: bool) -> int:
+    """How many of a key's places live polls leave to sweeps and back-fills: one in four, where any of them is due."""
+    room = max(places.most(key) // 4 - held.patient[key], 0)
+    patient = [Lane.SWEEP, *([Lane.BACKFILL] if histories else [])]
+    waiting = SyncTarget.objects.free(now).filter(api_key_id=key, lane__in=patient, hinted_at=None)
+    return room if room and waiting.filter(instrument__gone_at=None).exists() else 0
 
 
 def _asking(
@@ -150,6 +165,10 @@ class _Places:
             pace = math.ceil(min(settings.SYNC_TURNS_PER_KEY, pace_of(fingerprint)))
             self._most[key] = max(FEWEST_PLACES, pace)
         return self._most[key] - self.taken[key]
+
+    def most(self, key: int) -> int:
+        """Of a key that was asked about: how many at once."""
+        return self._most[key]
 
 
 class _Siblings:
@@ -198,108 +217,6 @@ def claims_return(*, claims: Iterable[Claim]) -> None:
         for claim in claims:
             mine = SyncTarget.objects.filter(pk=claim.target_id, lease_token=claim.token)
             mine.update(lease_until=None, lease_token=None)
-
-
-def targets_ensure(*, instruments: Iterable[Instrument], now: datetime) -> None:
-    """Give every instrument its targets, read with its present key; those it has keep their state."""
-    by_key: dict[int, list[Instrument]] = {}
-    for instrument in instruments:
-        if instrument.api_key_id is not None:
-            by_key.setdefault(instrument.api_key_id, []).append(instrument)
-    for api_key_id, listed in by_key.items():
-        theirs = SyncTarget.objects.filter(instrument__in=listed)
-        theirs.exclude(api_key_id=api_key_id).update(api_key_id=api_key_id, parked_at=None, due_at=now)
-        # Asked first, because a list comes every ten minutes and hardly ever names anything new.
-        known = {
-            (instrument_id, resource, lane): floor_at
-            for instrument_id, resource, lane, floor_at in theirs.values_list(
-                "instrument_id", "resource", "lane", "floor_at"
-            )
-        }
-        floors = floors_of(listed[0].organisation_id, now)
-        # The floor of a live lane is its first look, and no history.
-        if any(
-            floors.moved(resource, at)
-            for (_, resource, lane), at in known.items()
-            if lane != Lane.LIVE and at is not None
-        ):
-            floors_follow(targets=theirs, floors=floors, now=now)
-        SyncTarget.objects.bulk_create(
-            [
-                target
-                for instrument in listed
-                for target in _targets_of(instrument, api_key_id, floors, now)
-                if (instrument.pk, target.resource, target.lane) not in known
-            ],
-            ignore_conflicts=True,
-            batch_size=500,
-        )
-
-
-def _targets_of(
-    instrument: Instrument, api_key_id: int, floors: Floors, now: datetime
-) -> Iterator[SyncTarget]:
-    resources = resources_of(instrument)
-    for rank, resource in enumerate(resources):
-        history, floor = HISTORIES.get(resource), floors.of(resource)
-        for lane in lanes_of(resource):
-            target = SyncTarget(
-                organisation_id=instrument.organisation_id,
-                api_key_id=api_key_id,
-                instrument=instrument,
-                resource=resource,
-                lane=lane,
-                # A little earlier for what a page shows first.
-                due_at=now - timedelta(seconds=len(resources) - rank),
-            )
-            if lane == Lane.SWEEP:
-                target.due_at = now + SWEEP_EVERY * chance()
-                target.floor_at = floor
-            if lane == Lane.LIVE and history is not None:
-                # Fixed now, not at the first turn: what an instrument uploads that is off today must be found, and
-                # the back-fill begins where this ends.
-                if history.overlap:
-                    target.floor_at = now - history.first_look
-                else:
-                    target.watermark_at = now - history.first_look
-            if lane == Lane.BACKFILL and history is not None:
-                if now - history.first_look <= floor:
-                    continue
-                # An hour into the live lane's first look, so that nothing falls between them.
-                target.watermark_at = now - history.first_look + timedelta(hours=1)
-                target.floor_at = floor
-            yield target
-
-
-def key_targets_refresh(*, api_key: ApiKey, now: datetime) -> None:
-    """Start, or start again, everything that is read with this key."""
-    if api_key.revoked_at is not None:
-        return
-    SyncTarget.objects.get_or_create(
-        organisation_id=api_key.organisation_id,
-        api_key=api_key,
-        instrument=None,
-        resource=Resource.INSTRUMENTS,
-        defaults={"due_at": now},
-    )
-    SyncTarget.objects.filter(api_key=api_key).filter(
-        Q(parked_at__isnull=False) | Q(resource=Resource.INSTRUMENTS)
-    ).update(parked_at=None, due_at=now, failures=0)
-
-
-def keys_catch_up(*, now: datetime) -> int:
-    """Start what no signal has started: a process can end between the commit and the signal. Returns how many keys."""
-    with all_organisations(reason="the tick serves every organisation"):
-        mine = {"organisation": OuterRef("organisation"), "api_key": OuterRef("pk"), "instrument": None}
-        lists = SyncTarget.objects.filter(**mine, resource=Resource.INSTRUMENTS)
-        # What was parked after the key was verified is parked for what MyCirrus said after it.
-        parked = SyncTarget.objects.parked().filter(parked_at__lt=F("api_key__verified_at"))
-        woken = Q(pk__in=parked.values("api_key_id"), verified_at__lte=now) & ~Q(state=ApiKey.State.REFUSED)
-        keys = list(ApiKey.objects.usable().filter(~Exists(lists) | woken))
-    for api_key in keys:
-        with organisation_scope(api_key.organisation_id):
-            key_targets_refresh(api_key=api_key, now=now)
-    return len(keys)
 
 
 def make_due(*, serial: str, resources: Iterable[Resource], now: datetime) -> int:

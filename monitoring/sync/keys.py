@@ -9,7 +9,7 @@ from redis import RedisError
 
 from instruments.models import ApiKey
 from instruments.tenancy import organisation_scope
-from monitoring.sync.claims import key_targets_refresh
+from monitoring.sync.targets import key_targets_refresh
 
 log = structlog.get_logger(__name__)
 

@@ -15,12 +15,13 @@ from monitoring.alerts.leaving import fleet_look
 from monitoring.models import InstrumentStatus, Lane, Resource, SyncTarget
 from monitoring.possible import is_ahead
 from monitoring.sync import ingest
-from monitoring.sync.claims import hint, targets_ensure
+from monitoring.sync.claims import hint
 from monitoring.sync.gaps import Span
 from monitoring.sync.held import Reached
 from monitoring.sync.histories import DAY, HISTORIES, History, covered
 from monitoring.sync.ledger import gaps_note
 from monitoring.sync.sharing import Answer
+from monitoring.sync.targets import targets_ensure
 from monitoring.sync.wanted import SWEEP_BACK, scopes_needed
 
 DETAILS_EVERY = timedelta(days=1)

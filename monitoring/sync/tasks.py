@@ -12,9 +12,10 @@ from kombu.exceptions import OperationalError
 from instruments.tenancy import organisation_scope
 from monitoring.alerts.tasks import dispatch as dispatch_alerts
 from monitoring.sync.beat import beat_note
-from monitoring.sync.claims import Claim, claims_return, due_claim, keys_catch_up
+from monitoring.sync.claims import Claim, claims_return, due_claim
 from monitoring.sync.clock import SECOND_LOOK, clock_mend, clock_noted
 from monitoring.sync.run import target_run
+from monitoring.sync.targets import keys_catch_up
 
 log = structlog.get_logger(__name__)
 SECOND_LOOK_KEY = "cirrusweb:clock:second_look"

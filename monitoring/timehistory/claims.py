@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from instruments.tenancy import all_organisations
-from monitoring.models import TimeHistoryRequest
+from monitoring.models import Lane, SyncTarget, TimeHistoryRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,13 @@ def lease(now: datetime) -> datetime:
 
 
 def histories_claim(*, now: datetime, organisation_id: int | None = None) -> list[Claim]:
-    """Claim what is due, the longest due first: one of an organisation at a time, as many in all as back-fills."""
+    """Claim what is due, the longest due first: one of an organisation at a time, and as many in all as there are
+    places for histories, back-fills among them."""
     with all_organisations(reason="the dispatcher serves every organisation in turn"):
         held = TimeHistoryRequest.objects.open().filter(lease_until__gt=now)
         busy = set(held.values_list("organisation_id", flat=True))
-        free = max(1, settings.SYNC_BACKFILLS_AT_ONCE) - held.count()
+        backfills = SyncTarget.objects.filter(lane=Lane.BACKFILL, lease_until__gt=now).count()
+        free = max(1, settings.SYNC_BACKFILLS_AT_ONCE) - held.count() - backfills
         due = TimeHistoryRequest.objects.free(now).exclude(organisation_id__in=busy)
         if organisation_id is not None:
             due = due.filter(organisation_id=organisation_id)

@@ -10,8 +10,9 @@ from instruments.models import Instrument, Organisation
 from instruments.mycirrus import RateLimiter
 from instruments.tenancy import organisation_scope
 from monitoring.models import Lane, NoiseMeasurement, Resource, SyncTarget
-from monitoring.sync.claims import due_claim, key_targets_refresh, target_release
+from monitoring.sync.claims import due_claim, target_release
 from monitoring.sync.run import target_run
+from monitoring.sync.targets import key_targets_refresh
 from tests.conftest import People, make_key
 from tests.simulated import SimulatedMyCirrus
 

@@ -19,8 +19,9 @@ from instruments.models import ApiKey, Instrument, Organisation, Role
 from instruments.mycirrus import Client
 from instruments.tenancy import organisation_scope
 from monitoring.models import AlertDelivery, IncidentChange, Lane, Resource, SyncTarget
-from monitoring.sync.claims import due_claim, key_targets_refresh
+from monitoring.sync.claims import due_claim
 from monitoring.sync.run import target_run
+from monitoring.sync.targets import key_targets_refresh
 from tests.conftest import join, make_key, make_organisation, make_user
 from tests.faults.processes import Processes, until
 from tests.monitoring.failing import asks

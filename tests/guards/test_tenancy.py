@@ -46,6 +46,7 @@ MAY_SEE_EVERYONE = {
     "monitoring/alerts/withdrawing.py",
     "monitoring/storage/retention.py",
     "monitoring/sync/claims.py",
+    "monitoring/sync/targets.py",
     "monitoring/sync/clock.py",
     "monitoring/timehistory/claims.py",
     "webhooks/tasks.py",

@@ -13,8 +13,9 @@ from instruments.models import ApiKey, Instrument, Organisation
 from instruments.mycirrus import RateLimiter
 from instruments.tenancy import organisation_scope
 from monitoring.models import Lane, Resource, SyncTarget
-from monitoring.sync.claims import due_claim, key_targets_refresh, targets_ensure
+from monitoring.sync.claims import due_claim
 from monitoring.sync.run import Turn, target_run
+from monitoring.sync.targets import key_targets_refresh, targets_ensure
 from tests.conftest import People, make_instrument, make_key
 from tests.instruments.mycirrus.served import Served
 from tests.monitoring.failing import SEEN, asks

@@ -16,18 +16,10 @@ from instruments.models import ApiKey, Instrument, Organisation
 from instruments.tenancy import all_organisations, organisation_scope
 from monitoring.models import Lane, Outcome, Resource, SyncTarget
 from monitoring.sync import claims, run
-from monitoring.sync.claims import (
-    MOST_IN_FLIGHT,
-    Claim,
-    due_claim,
-    key_targets_refresh,
-    keys_catch_up,
-    make_due,
-    target_release,
-    targets_ensure,
-)
+from monitoring.sync.claims import MOST_IN_FLIGHT, Claim, due_claim, make_due, target_release
 from monitoring.sync.held import Reached
 from monitoring.sync.resources import FETCH, Step
+from monitoring.sync.targets import key_targets_refresh, keys_catch_up, targets_ensure
 from monitoring.sync.wanted import resources_of
 from tests.conftest import make_instrument, make_key, make_organisation
 
@@ -50,17 +42,28 @@ def make_targets(owner: Organisation, count: int, secret: str, due_at: datetime 
             )
             for number in range(count)
         )
-        SyncTarget.objects.bulk_create(
-            SyncTarget(
-                organisation=owner,
-                api_key=key,
-                instrument=instrument,
-                resource=Resource.STATUS,
-                due_at=due_at,
-            )
-            for instrument in Instrument.objects.filter(api_key=key)
-        )
+        add_targets(key, Instrument.objects.filter(api_key=key), Resource.STATUS, due_at)
     return key
+
+
+def add_targets(
+    key: ApiKey,
+    instruments: Iterable[Instrument],
+    resource: Resource,
+    due_at: datetime,
+    lane: Lane = Lane.LIVE,
+) -> None:
+    SyncTarget.objects.bulk_create(
+        SyncTarget(
+            organisation_id=key.organisation_id,
+            api_key=key,
+            instrument=instrument,
+            resource=resource,
+            lane=lane,
+            due_at=due_at,
+        )
+        for instrument in instruments
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -379,12 +382,12 @@ def test_hints_reach_the_named_instrument_of_the_organisation_in_scope_only(owne
         with organisation_scope(each.pk):
             targets_ensure(instruments=[instrument], now=later)
     with organisation_scope(owner.pk):
-        assert make_due(serial="QT000001", resources=[Resource.SIC], now=NOW) == 1
-        assert make_due(serial="NOBODY", resources=[Resource.SIC], now=NOW) == 0
+        assert make_due(serial="QT000001", resources=[Resource.GASES], now=NOW) == 1
+        assert make_due(serial="NOBODY", resources=[Resource.GASES], now=NOW) == 0
         SyncTarget.objects.filter(resource=Resource.STATUS).update(parked_at=NOW)
         # A webhook cannot mend a refused key.
         assert make_due(serial="QT000001", resources=[Resource.STATUS], now=NOW) == 0
-        assert [target.resource for target in SyncTarget.objects.due(NOW)] == [Resource.SIC]
+        assert [target.resource for target in SyncTarget.objects.due(NOW)] == [Resource.GASES]
     with organisation_scope(quarry.pk):
         assert not SyncTarget.objects.due(NOW).exists()
 
@@ -465,6 +468,55 @@ def test_a_key_has_as_many_polls_under_way_as_its_pace_lets_through(
     pace["AAAA"] = rate
     assert len(due_claim(now=NOW)) == places
     assert due_claim(now=NOW) == []
+
+
+@pytest.mark.parametrize("rate", [0.1, 900])
+def test_a_fleet_that_is_always_late_is_swept_and_filled_back_all_the_same(
+    owner: Organisation, pace: dict[str, float], rate: float
+) -> None:
+    """Of its own live polls more are due than its pace lets through: they leave one place in four."""
+    key = make_targets(owner, 100, "mycirrus-000001-AAAA", NOW - timedelta(hours=1))
+    pace["AAAA"] = rate
+    with organisation_scope(owner.pk):
+        instruments = list(Instrument.objects.filter(api_key=key).order_by("pk"))
+        add_targets(key, instruments[:20], Resource.WEATHER, NOW, Lane.SWEEP)
+        add_targets(key, instruments[20:40], Resource.WEATHER, NOW, Lane.BACKFILL)
+
+        def lanes(given: Iterable[Claim]) -> list[str]:
+            found = SyncTarget.objects.in_bulk([claim.target_id for claim in given])
+            return [found[claim.target_id].lane for claim in given]
+
+        def end(lane: Lane) -> None:
+            held = SyncTarget.objects.filter(lane=lane).exclude(lease_token=None)
+            SyncTarget.objects.filter(pk=held.values("pk")[:1]).update(
+                lease_until=None, lease_token=None, due_at=NOW + timedelta(days=1)
+            )
+
+        given = lanes(due_claim(now=NOW))
+        few = len(given) // 4
+        # What is live comes first.
+        assert given[:-few] == [Lane.LIVE] * (len(given) - few)
+        assert Lane.LIVE not in given[-few:]
+        assert due_claim(now=NOW) == []
+        # Each place goes to its own kind again.
+        end(Lane.LIVE)
+        assert lanes(due_claim(now=NOW)) == [Lane.LIVE]
+        end(Lane.SWEEP)
+        assert lanes(due_claim(now=NOW)) == [Lane.SWEEP]
+        # Of the few that become free while live polls hold nearly all, none is theirs until the rest has its own.
+        SyncTarget.objects.exclude(lane=Lane.LIVE).update(
+            lease_until=None, lease_token=None, due_at=NOW + timedelta(days=1)
+        )
+        due_claim(now=NOW)
+        SyncTarget.objects.filter(lane=Lane.SWEEP).update(due_at=NOW)
+        for _ in range(few - 1):
+            end(Lane.LIVE)
+        assert lanes(due_claim(now=NOW)) == [Lane.SWEEP] * (few - 1)
+        # Where nothing else is due, all are for what is live.
+        SyncTarget.objects.exclude(lane=Lane.LIVE).update(
+            lease_until=None, lease_token=None, due_at=NOW + timedelta(days=1)
+        )
+        assert lanes(due_claim(now=NOW)) == [Lane.LIVE] * max(few - 1, 0)
 
 
 @pytest.mark.parametrize("targets", [40, 4000])

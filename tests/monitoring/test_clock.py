@@ -33,9 +33,10 @@ from monitoring.models import (
     TimeHistoryRequest,
 )
 from monitoring.sync.beat import BEAT_KEY
-from monitoring.sync.claims import due_claim, target_release, targets_ensure
+from monitoring.sync.claims import due_claim, target_release
 from monitoring.sync.clock import SECOND_LOOK, clock_noted
 from monitoring.sync.histories import HISTORIES
+from monitoring.sync.targets import targets_ensure
 from monitoring.sync.tasks import tick
 from tests.conftest import People, make_instrument, make_key
 from tests.monitoring.failing import NIGHT, arrive, check

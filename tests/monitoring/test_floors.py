@@ -7,8 +7,8 @@ from django.db import connection, connections
 
 from instruments.tenancy import organisation_scope
 from monitoring.models import Lane, Resource, Retention, SyncTarget
-from monitoring.sync.claims import targets_ensure
 from monitoring.sync.floors import floors_follow, floors_of
+from monitoring.sync.targets import targets_ensure
 from tests.conftest import make_instrument, make_key, make_organisation
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -11,8 +11,9 @@ from monitoring.models import Gap, Lane, NoiseMeasurement, Resource, Retention, 
 from monitoring.record import NOT_FETCHED, missing_of
 from monitoring.storage.retention import rows_drop
 from monitoring.sync import claims, run
-from monitoring.sync.claims import due_claim, targets_ensure
+from monitoring.sync.claims import due_claim
 from monitoring.sync.run import target_run
+from monitoring.sync.targets import targets_ensure
 from tests.conftest import People, make_instrument, make_key, make_organisation
 from tests.monitoring.conftest import NewKey, again, start, turns
 from tests.monitoring.truth import noise_told

@@ -18,8 +18,9 @@ from monitoring.models import (
     Resource,
     SyncTarget,
 )
-from monitoring.sync.claims import due_claim, targets_ensure
+from monitoring.sync.claims import due_claim
 from monitoring.sync.run import target_run
+from monitoring.sync.targets import targets_ensure
 from tests.instruments.mycirrus.served import Served
 
 NOW = datetime.now(UTC).replace(microsecond=0)

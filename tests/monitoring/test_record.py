@@ -13,7 +13,7 @@ from instruments.models import ApiKey, Instrument, Organisation
 from instruments.tenancy import organisation_scope
 from monitoring.models import Gap, Lane, Resource, SyncTarget
 from monitoring.record import record_of
-from monitoring.sync.claims import key_targets_refresh, targets_ensure
+from monitoring.sync.targets import key_targets_refresh, targets_ensure
 from tests.conftest import People, make_instrument, make_key
 
 NOW = datetime.now(UTC)

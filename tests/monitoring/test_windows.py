@@ -19,9 +19,10 @@ from monitoring.models import (
     Resource,
     SyncTarget,
 )
-from monitoring.sync.claims import due_claim, targets_ensure
+from monitoring.sync.claims import due_claim
 from monitoring.sync.resources import steps_of
 from monitoring.sync.run import _store, target_run
+from monitoring.sync.targets import targets_ensure
 from tests.instruments.mycirrus.served import Served
 
 DAY = timedelta(days=1)

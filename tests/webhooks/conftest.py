@@ -21,7 +21,7 @@ from instruments.models import Instrument, Organisation
 from instruments.tenancy import organisation_scope
 from monitoring.models import SyncTarget
 from monitoring.sync.beat import AWAY_KEY, BEAT_KEY
-from monitoring.sync.claims import key_targets_refresh, targets_ensure
+from monitoring.sync.targets import key_targets_refresh, targets_ensure
 from tests.conftest import make_instrument, make_key
 from webhooks.models import Delivery, Refusal, Subscription
 

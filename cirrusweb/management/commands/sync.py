@@ -12,8 +12,9 @@ from cirrusweb.console import OperatorCommand, organisation_named
 from instruments.models import ApiKey, Organisation
 from instruments.tenancy import organisation_scope
 from monitoring.models import Outcome, SyncTarget
-from monitoring.sync.claims import due_claim, key_targets_refresh
+from monitoring.sync.claims import due_claim
 from monitoring.sync.run import target_run
+from monitoring.sync.targets import key_targets_refresh
 
 
 class Command(OperatorCommand):

@@ -22,8 +22,9 @@ from monitoring.models import (
     Resource,
     SyncTarget,
 )
-from monitoring.sync.claims import due_claim, key_targets_refresh
+from monitoring.sync.claims import due_claim
 from monitoring.sync.run import Turn, target_run
+from monitoring.sync.targets import key_targets_refresh
 from tests.conftest import make_instrument, make_key
 from tests.instruments.mycirrus.served import Reply, Served
 from tests.monitoring.alerts.story import HOUR, MINUTE, Story

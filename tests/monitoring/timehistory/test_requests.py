@@ -14,7 +14,9 @@ from django.test.utils import CaptureQueriesContext
 
 from instruments.models import Activity, ApiKey, Instrument
 from instruments.tenancy import organisation_scope
-from monitoring.models import HistoryState, TimeHistoryHour, TimeHistoryRequest
+from monitoring.models import HistoryState, Lane, SyncTarget, TimeHistoryHour, TimeHistoryRequest
+from monitoring.sync.claims import due_claim
+from monitoring.sync.targets import targets_ensure
 from monitoring.timehistory import requests, turns
 from monitoring.timehistory.claims import histories_claim
 from monitoring.timehistory.grid import samples_of
@@ -283,6 +285,31 @@ def test_one_of_an_organisation_at_a_time_and_few_in_all(people: People, setting
     claims = histories_claim(now=now + timedelta(seconds=1))
     assert sorted(claim.organisation_id for claim in claims) == [people.organisation.pk, people.other.pk]
     assert histories_claim(now=now + timedelta(seconds=2)) == []
+
+
+def test_time_histories_and_back_fills_share_their_places(
+    people: People, new_key: Callable[..., ApiKey], mycirrus: SimulatedMyCirrus, settings: Any
+) -> None:
+    """Of an embedded worker's two threads one is always free for what is new."""
+    settings.SYNC_BACKFILLS_AT_ONCE = 1
+    settings.HISTORY_DAYS = 30
+    now = datetime.now(UTC)
+    with organisation_scope(people.organisation.pk):
+        unit = make_instrument(people.organisation, api_key=new_key(mycirrus.serials()[0]))
+        targets_ensure(instruments=[unit], now=now)
+        (held,) = due_claim(now=now, only=Lane.BACKFILL)
+        made = ask(unit, people)
+        later = now + timedelta(seconds=1)
+        assert histories_claim(now=later) == []
+        SyncTarget.objects.filter(pk=held.target_id).update(lease_until=None, lease_token=None)
+        # Somebody waits for this one, so that it goes first, whether it is held or only due.
+        assert due_claim(now=later, only=Lane.BACKFILL) == []
+        assert [claim.request_id for claim in histories_claim(now=later)] == [made.pk]
+        assert due_claim(now=later, only=Lane.BACKFILL) == []
+        made.refresh_from_db()
+        assert work(unit.organisation_id) == []
+        TimeHistoryRequest.objects.update(state=HistoryState.CANCELLED, lease_until=None)
+        assert len(due_claim(now=later, only=Lane.BACKFILL)) == 1
 
 
 def test_a_task_runs_within_its_organisation(unit: Instrument, people: People) -> None:
