@@ -98,6 +98,16 @@ class Instrument(OrgOwned):
         """Whether noise levels can be asked for: MyCirrus may leave the type out."""
         return self.type in ("", self.Kind.NOISE)
 
+    @property
+    def takes_calibrator(self) -> bool:
+        """Whether it has a microphone to calibrate: every type may, but those that measure something else."""
+        return self.type not in (self.Kind.AIR_QUALITY, self.Kind.VIBRATION)
+
+    @property
+    def checks_itself(self) -> bool:
+        """Whether it makes SICs. Its features are believed where there are any."""
+        return self.takes_calibrator and (not self.features or "SIC" in self.features)
+
     def is_gone(self, now: datetime) -> bool:
         """Whether MyCirrus no longer lists it."""
         return self.gone_at is not None and self.gone_at <= now

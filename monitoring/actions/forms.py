@@ -10,17 +10,19 @@ from django.utils.translation import gettext_lazy as _
 from instruments.models import Instrument
 from monitoring.models import ActionKind
 
+_WHY: dict[str, Any] = {
+    "label": _("Why"),
+    "max_length": 300,
+    "help_text": _("Kept in the activity log, for whoever asks later."),
+    "error_messages": {"required": _("Say in a few words why: whoever asks later will want to know.")},
+}
+
 
 class ActionForm(forms.Form):
-    """Identify or a SIC."""
+    """A SIC, or what any action is asked for with."""
 
     token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
-    why = forms.CharField(
-        label=_("Why"),
-        max_length=300,
-        required=False,
-        help_text=_("Kept in the activity log, for whoever asks later."),
-    )
+    why = forms.CharField(**_WHY)
 
     def __init__(self, *args: Any, instrument: Instrument, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -32,6 +34,16 @@ class ActionForm(forms.Form):
         return {
             name: self.cleaned_data[name] for name in ("token", "why", "name") if name in self.cleaned_data
         }
+
+
+# What Identify is there for: it is one click, and the log has its reason all the same.
+TO_TELL_APART = _("To tell it from others beside it")
+
+
+class IdentifyForm(ActionForm):
+    """A flash of the instrument's light."""
+
+    why = forms.CharField(initial=TO_TELL_APART, **_WHY)
 
 
 class CalibrationForm(ActionForm):
@@ -61,7 +73,7 @@ class RenameForm(ActionForm):
 
 
 FORMS: dict[str, type[ActionForm]] = {
-    ActionKind.IDENTIFY: ActionForm,
+    ActionKind.IDENTIFY: IdentifyForm,
     ActionKind.CALIBRATION: CalibrationForm,
     ActionKind.SIC: ActionForm,
     ActionKind.RENAME: RenameForm,

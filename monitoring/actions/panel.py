@@ -8,6 +8,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from instruments.models import Instrument
+from monitoring.actions.forms import TO_TELL_APART
 from monitoring.actions.refusal import action_refusal, scope_of
 from monitoring.actions.words import refusal_words
 from monitoring.models import ActionKind, ActionState, InstrumentAction, InstrumentStatus
@@ -60,6 +61,11 @@ class Panel:
     # When MyCirrus told that the instrument is offline, as an answer may be older than its return.
     offline_at: datetime | None = None
     token: uuid.UUID = field(default_factory=uuid.uuid4)
+
+    @property
+    def identify_why(self) -> str:
+        """The reason that the one click of Identify carries."""
+        return str(TO_TELL_APART)
 
     @property
     def version(self) -> str:

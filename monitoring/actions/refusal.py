@@ -29,9 +29,7 @@ def action_refusal(*, instrument: Instrument, kind: str, now: datetime) -> str:
 
 
 def _suits(instrument: Instrument, kind: str) -> bool:
-    """Whether an instrument of this type has such a thing. Features are believed only where there are any."""
+    """Whether an instrument of this type has such a thing."""
     if kind == ActionKind.CALIBRATION:
-        return instrument.measures_noise
-    if kind == ActionKind.SIC:
-        return instrument.measures_noise and (not instrument.features or "SIC" in instrument.features)
-    return True
+        return instrument.takes_calibrator
+    return kind != ActionKind.SIC or instrument.checks_itself

@@ -28,10 +28,12 @@ def action_request(
     actor: User | None,
     token: uuid.UUID,
     now: datetime,
-    why: str = "",
+    why: str,
     name: str = "",
 ) -> InstrumentAction:
     """Ask ``instrument`` for ``kind``; the tasks send it soon after the commit. ``actor`` None: the installation asks.
+
+    ``why`` is kept in the organisation's activity log.
 
     The same ``token`` gives the action that is there already, whoever was first. Raises ActionRefused.
     """

@@ -29,8 +29,6 @@ SCOPES: dict[str, str] = {
     Resource.PPV: "data.enviro:read",
     Resource.VDV: "data.enviro:read",
 }
-# The order in which a new instrument is filled: what its page shows first comes first.
-_EVERYWHERE = (Resource.STATUS, Resource.SIC, Resource.CALIBRATIONS, Resource.CALIBRATION_LOG)
 _NOISE = (
     Resource.NOISE,
     Resource.NOW,
@@ -59,9 +57,13 @@ def scope_of(resource: str, lane: int) -> str:
 
 
 def resources_of(instrument: Instrument) -> list[Resource]:
-    """What ``instrument`` can be asked for, in the order in which it is wanted."""
-    found = [Resource.STATUS, *_BY_TYPE.get(instrument.type, ())[:1], *_EVERYWHERE[1:]]
-    found += _BY_TYPE.get(instrument.type, ())[1:]
+    """What ``instrument`` can be asked for, in the order in which it is wanted: first what its page shows first."""
+    first, *others = _BY_TYPE.get(instrument.type) or (None,)
+    found = [Resource.STATUS, *([first] if first else [])]
+    found += [Resource.SIC] if instrument.checks_itself else []
+    found += [Resource.CALIBRATIONS] if instrument.takes_calibrator else []
+    # People write notes about any instrument.
+    found += [Resource.CALIBRATION_LOG, *others]
     if "Weather" in instrument.features:
         found.append(Resource.WEATHER)
     return found

@@ -61,7 +61,7 @@ def unit(key: ApiKey, mycirrus: SimulatedMyCirrus) -> Instrument:
 
 
 def ask(unit: Instrument, kind: ActionKind, actor: Any = None, **more: Any) -> InstrumentAction:
-    values = {"token": uuid.uuid4(), "now": datetime.now(UTC), **more}
+    values = {"token": uuid.uuid4(), "now": datetime.now(UTC), "why": "after the storm", **more}
     return action_request(instrument=Instrument.objects.get(pk=unit.pk), kind=kind, actor=actor, **values)
 
 
@@ -99,14 +99,14 @@ def address(name: str, unit: Instrument) -> str:
 
 
 def form_of(page: str) -> dict[str, str]:
-    """The hidden fields of the form, as a browser would send them back."""
+    """The hidden fields of the form, as a browser would send them back, and a reason where the page gives none."""
     fields = re.findall(r"<input[^>]*type=\"hidden\"[^>]*>", page)
     found = {}
     for each in fields:
         attributes = dict(re.findall(r'(\w+)="([^"]*)"', each))
         found[attributes["name"]] = html.unescape(attributes.get("value", ""))
     found.pop("csrfmiddlewaretoken", None)
-    return found
+    return {"why": "after the storm", **found}
 
 
 # --- From the page to the result ------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def test_sic_from_the_page_to_its_numbers(
     page = client.get(address("act-sic", unit)).content.decode()
     assert "does not replace a calibration" in page
     with django_capture_on_commit_callbacks() as rung:
-        answer = client.post(address("act-sic", unit), {**form_of(page), "why": "after the storm"})
+        answer = client.post(address("act-sic", unit), form_of(page))
     assert answer["Location"] == f"{address('instrument', unit)}#instrument-actions"
     assert rung == [ring]
     action = InstrumentAction.objects.get()
@@ -181,6 +181,8 @@ def test_calibration_is_asked_for_twice(
     assert f"{last.level_db:.2f} dB" in page
     asked = {**form_of(page), "why": "monthly"}
     assert client.post(here, asked).status_code == 422
+    unexplained = client.post(here, {**asked, "why": " ", "calibrator": "on", "confirmed": "yes"})
+    assert (unexplained.status_code, "in a few words why" in unexplained.content.decode()) == (422, True)
     # Straight to the end, past the question whether the calibrator is there.
     assert client.post(here, {**asked, "confirmed": "yes"}).status_code == 422
     again = client.post(here, {**asked, "calibrator": "on"})
@@ -207,6 +209,7 @@ def test_identify_is_one_click(people: People, mycirrus: SimulatedMyCirrus, unit
     assert client.post(address("act-identify", unit), form_of(page)).status_code == 302
     action = ended(InstrumentAction.objects.get())
     assert (action.state, action.remote_status) == (ActionState.SUCCEEDED, "Success")
+    assert action.why == "To tell it from others beside it"
     assert posts(mycirrus) == 1
 
 
@@ -228,7 +231,7 @@ def test_rename_shows_at_once(people: People, mycirrus: SimulatedMyCirrus, unit:
     assert Instrument.objects.get(pk=unit.pk).name == "Crane 7"
     action = InstrumentAction.objects.get()
     assert action.state == ActionState.SUCCEEDED
-    assert log()[0][1:] == ("New name asked for", f"{unit.name} → Crane 7")
+    assert log()[0][1:] == ("New name asked for", f"{unit.name} → Crane 7. after the storm")
     assert "Rename to “Crane 7”" in client.get(address("actions", unit)).content.decode()
 
 

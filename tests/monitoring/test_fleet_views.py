@@ -190,7 +190,7 @@ class TestDeeds:
     """A SIC or Identify for several."""
 
     def ask(self, client: Client, serials: list[str], kind: str = "sic", **fields: str) -> Any:
-        data = {"chosen": serials, "token": str(uuid.uuid4()), "why": "", **fields}
+        data = {"chosen": serials, "token": str(uuid.uuid4()), "why": "after the storm", **fields}
         return client.post(f"{FLEET}fleet/{kind}/", data)
 
     def test_one_action_for_each_and_sent_twice_still_one(

@@ -81,9 +81,10 @@ def test_every_instrument_with_everything(mycirrus: SimulatedMyCirrus, new_key: 
         resources_of = set(
             SyncTarget.objects.filter(instrument=kept).values_list("resource", flat=True).distinct()
         )
-        common = {Resource.STATUS, Resource.CALIBRATIONS, Resource.SIC}
-        assert common <= resources_of
-        assert (Resource.NOISE in resources_of) == (row["type"] == "Noise")
+        assert {Resource.STATUS, Resource.CALIBRATION_LOG} <= resources_of
+        for of_a_microphone in (Resource.NOISE, Resource.CALIBRATIONS):
+            assert (of_a_microphone in resources_of) == (row["type"] == "Noise")
+        assert (Resource.SIC in resources_of) == ("SIC" in row["feature"])
     assert {instrument.type for instrument in stored.values()} == {"Noise", "AirQuality", "Vibration"}
 
 
