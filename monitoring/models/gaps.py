@@ -20,6 +20,8 @@ class Gap(OrgOwned):
     end_at = models.DateTimeField()
     kind = models.CharField(max_length=8, choices=Kind.choices)
     found_at = models.DateTimeField()
+    # When it was last asked for again as a whole.
+    looked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["-start_at"]

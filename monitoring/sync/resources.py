@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connection
 from django.utils import timezone
 
 from instruments.mirror import instrument_store, instruments_mirror
@@ -19,7 +20,7 @@ from monitoring.sync.claims import hint
 from monitoring.sync.gaps import Span
 from monitoring.sync.held import Reached
 from monitoring.sync.histories import DAY, HISTORIES, History, covered
-from monitoring.sync.ledger import gaps_note
+from monitoring.sync.ledger import gap_looked, gaps_due, gaps_note
 from monitoring.sync.sharing import Answer
 from monitoring.sync.targets import targets_ensure
 from monitoring.sync.wanted import SWEEP_BACK, scopes_needed
@@ -137,7 +138,7 @@ def _live(
     The watermark moves to the end of the last row and never past it, so that an instrument which was offline
     and uploads later loses nothing at its end. What is read again anyway moves it to now.
     """
-    watermark = target.watermark_at
+    watermark, known = target.watermark_at, bool(target.rows)
     since, start = history.since(target, now), history.live_start(target, now)
     # Whoever was away for longer than the API answers at once is caught up by the back-fill's windows here too.
     window = history.window
@@ -161,6 +162,9 @@ def _live(
         spans, longest = covered(rows, history.usual_of(_instrument(target)), now)
         # A row may claim to last into the future: nothing would be asked for before that is over.
         last = min(max(span_end for _, span_end in spans), end) if spans else None
+        # A first look begins anywhere, amid a row that is not in its answer, too; later ones where a row ended.
+        judged_from = unjudged if known else _judged_from(unjudged, spans, longest)
+        known = known or bool(spans)
         moved = end if history.overlap else last
         if moved is not None and watermark is not None and moved <= watermark:
             moved = None
@@ -173,7 +177,7 @@ def _live(
             spans,
             longest,
             now,
-            (unjudged, last or unjudged),
+            (judged_from, last or unjudged),
             Reached(moved, silent_until),
             last=end >= now,
         )
@@ -203,18 +207,24 @@ def _backfill(client: Client, target: SyncTarget, history: History, now: datetim
 def _sweep(client: Client, target: SyncTarget, history: History, now: datetime) -> Steps:
     """The recent past once more: rows that arrived late or were corrected, found by asking, not by hoping.
 
-    One that was interrupted goes on from its watermark; one that ended leaves it where the next begins anyway.
+    Before it what was found missing, a few times over a month. One that was interrupted goes on from its watermark;
+    one that ended leaves it where the next begins anyway.
     """
     first = _midnight_from(now - SWEEP_BACK - DAY)
     start = max(at for at in (first, target.floor_at, target.watermark_at) if at is not None)
+    if history.usual is not None:
+        yield from _gaps_again(client, target, history, first, now)
+    # What began before the window and lasts into it is asked for, too, or is of the window before.
+    usual, measured_until = history.usual_of(_instrument(target)), start
+    asked_from = start - usual
     while start < now:
         end = min(_midnight_from(start + history.window - DAY + timedelta(microseconds=1)), now)
-        rows = history.fetch(client, [_instrument(target).serial], start, end)
-        spans, longest = covered(rows, history.usual_of(_instrument(target)), now)
-        known_until = max((span_end for _, span_end in spans), default=start)
+        rows = history.fetch(client, [_instrument(target).serial], asked_from, end)
+        spans, longest = covered(rows, usual, now)
+        known_until = max([measured_until, *(span_end for _, span_end in spans)])
         # Before now everything is judged; the last window only as far as there are rows.
         until = end if end < now else min(known_until, end)
-        judged, last = (_judged_from(start, spans, longest), until), end >= now
+        judged, last = (max(_judged_from(start, spans, longest), measured_until), until), end >= now
         yield _step(
             target,
             history,
@@ -226,7 +236,35 @@ def _sweep(client: Client, target: SyncTarget, history: History, now: datetime) 
             Reached(first if last else end),
             last=last,
         )
-        start = end
+        start, asked_from, measured_until = end, end, known_until
+
+
+def _gaps_again(
+    client: Client, target: SyncTarget, history: History, before: datetime, now: datetime
+) -> Steps:
+    instrument, resource = _instrument(target), Resource(target.resource)
+    for span in gaps_due(instrument=instrument, resource=resource, before=before, now=now):
+        (start, until), window = span, history.window
+        start = measured_until = max(start, target.floor_at or start)
+        while start < until:
+            end = min(start + window, until)
+            rows = history.fetch(client, [instrument.serial], start, end)
+            spans, longest = covered(rows, history.usual_of(instrument), now)
+            judged_from = max(_judged_from(start, spans, longest), measured_until)
+            measured_until = max([measured_until, *(span_end for _, span_end in spans)])
+            judged = (judged_from, max(end, measured_until))
+            step = _step(target, history, rows, spans, longest, now, judged, _AS_BEFORE)
+            yield step if end < until else _looked(step, instrument, resource, span, now)
+            start, window = end, history.window_after(end - start, len(rows))
+
+
+def _looked(step: Step, instrument: Instrument, resource: Resource, span: Span, now: datetime) -> Step:
+    def store() -> bool:
+        changed = step.store()
+        gap_looked(instrument=instrument, resource=resource, span=span, now=now)
+        return changed
+
+    return dataclasses.replace(step, store=store)
 
 
 def _midnight_from(at: datetime) -> datetime:
@@ -259,6 +297,8 @@ def _step(
     instrument = _instrument(target)
 
     def store() -> bool:
+        if rows or history.usual is not None:
+            series_hold(instrument, target.resource)
         changed = history.store(instrument, rows, now)
         if history.usual is not None:
             gaps_note(
@@ -273,6 +313,18 @@ def _step(
         return changed
 
     return Step(store, reached=reached, rows=len(rows), done=done, last=last)
+
+
+def series_hold(instrument: Instrument, resource: str) -> None:
+    """Until this transaction ends no other lane writes the same series.
+
+    Of rows that two store at once neither would see the other's, and the sums and gaps of the second to commit would
+    leave out the first's. On SQLite a transaction is the only writer anyway.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            name = f"{instrument.pk} {resource}"
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
 def _check(client: Client, target: SyncTarget, now: datetime, answer: Answer | None) -> Steps:
