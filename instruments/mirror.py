@@ -73,11 +73,13 @@ def instruments_mirror(
     rows: Iterable[mycirrus.Instrument],
     needs: Callable[[Instrument], Collection[str]],
     now: datetime,
+    whole: bool = True,
 ) -> Mirrored:
     """Store the list that ``api_key`` was given: new ones, changes, returns, and those it no longer names.
 
     One that is read with another key goes over to this one only if that lacks more of the scopes that it ``needs``; one
-    that moved to another key is gone until that key's list comes, at the latest ten minutes later.
+    that moved to another key is gone until that key's list comes, at the latest ten minutes later. Nothing is gone by a
+    list that is not ``whole``: it may be what was not understood there.
     """
     result = Mirrored()
     taken = []
@@ -125,7 +127,7 @@ def instruments_mirror(
     # Only these: the list of another key may have taken one of the others in this moment.
     Instrument.objects.bulk_update(taken, ["api_key"], batch_size=500)
     for serial, instrument in known.items():
-        if serial in listed or instrument.gone_at is not None:
+        if not whole or serial in listed or instrument.gone_at is not None:
             continue
         # Where it is still this key's: the list of another may have taken it in this moment.
         if Instrument.objects.filter(pk=instrument.pk, api_key=api_key, gone_at=None).update(gone_at=now):

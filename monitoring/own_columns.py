@@ -30,6 +30,7 @@ from monitoring.models import (
     SicBaseline,
     TimeHistoryRequest,
     Tolerances,
+    UnreadRow,
 )
 
 
@@ -117,6 +118,9 @@ TABLES: dict[str, Table] = {
         time="start_at",
         until="end_at",
         instrument=_INSTRUMENT,
+    ),
+    "unread-rows": _table(
+        UnreadRow, *("resource", "document", "found_at"), time="found_at", instrument=_INSTRUMENT
     ),
     "time-history-requests": _table(
         TimeHistoryRequest,

@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import CharField, Count, F, Min, Sum, Value
+from django.db.models import CharField, Count, DateTimeField, F, Min, Sum, Value
 
 from instruments.models import Instrument
-from monitoring.models import Gap, Lane, Resource, SyncTarget
+from monitoring.models import Gap, Lane, Resource, SyncTarget, UnreadRow
 from monitoring.sync.backfill import history_stretches
 from monitoring.sync.histories import HISTORIES
 from monitoring.sync.progress import Progress, resource_progress, time_left, total_progress
-from monitoring.sync.wanted import SCOPES
+from monitoring.sync.sharing import ASKED_UNTIL
+from monitoring.sync.wanted import SCOPES, every
 
 # Workers hold a few dozen at once; more would not be read.
 MOST_UNDER_WAY = 100
@@ -32,18 +33,21 @@ class Held:
     history: Progress | None
     absent: int
     off: int
+    unread: int
+    late: int
     failing: int
     not_allowed: str
 
     @property
     def waits(self) -> bool:
-        """Whether some of its history is still to be fetched."""
-        return self.history is not None and not self.history.done
+        """Whether some of it is still to be fetched: of its history, or of what is new."""
+        return bool(self.late) or (self.history is not None and not self.history.done)
 
     @property
-    def read_at_once(self) -> bool:
-        """Whether the first look reaches back as far as anything is wanted."""
-        return self.resource in HISTORIES
+    def first_look(self) -> timedelta | None:
+        """How far back it is read at first; None for what has no past."""
+        history = HISTORIES.get(self.resource)
+        return history.first_look if history is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +70,19 @@ def record_of(*, now: datetime) -> Record:
             for row in Gap.objects.order_by().values("resource", "kind").annotate(count=Count("*"))
         }
     )
+    unread = dict(UnreadRow.objects.order_by().values_list("resource").annotate(count=Count("*")))
     targets = SyncTarget.objects.filter(instrument__gone_at=None)
     rows = dict(targets.order_by().values_list("resource").annotate(rows=Sum("rows")))
     live: dict[str, list[Any]] = {}
     for target in targets.filter(lane=Lane.LIVE).values(
-        "resource", "failures", "parked_at", "api_key__scopes"
+        "resource", "failures", "parked_at", "api_key__scopes", asked_until=ASKED_UNTIL
     ):
         live.setdefault(target["resource"], []).append(target)
     held = []
     for resource in Resource:
         if resource not in live:
             continue
-        scope = SCOPES[resource]
+        scope, since = SCOPES[resource], now - late_by(resource)
         refused = any((target["api_key__scopes"] or {}).get(scope) is False for target in live[resource])
         held.append(
             Held(
@@ -87,6 +92,8 @@ def record_of(*, now: datetime) -> Record:
                 history=history.get(resource),
                 absent=gaps[(resource, Gap.Kind.ABSENT)],
                 off=gaps[(resource, Gap.Kind.OFF)],
+                unread=unread.get(resource, 0),
+                late=sum(bool(at := target["asked_until"]) and at < since for target in live[resource]),
                 failing=sum(bool(target["failures"] or target["parked_at"]) for target in live[resource]),
                 not_allowed=scope if refused else "",
             )
@@ -99,22 +106,30 @@ def record_of(*, now: datetime) -> Record:
 NOT_FETCHED = "waiting"
 
 
-def missing_of(resource: str) -> Any:
+def late_by(resource: str) -> timedelta:
+    """How long ago new rows were asked for at most where all goes well; what came since is not fetched yet."""
+    return max(timedelta(hours=1), 2 * every(resource))
+
+
+def missing_of(resource: str, *, now: datetime) -> Any:
     """The stretches of ``resource`` that are not stored, the newest first: dicts of start_at, end_at, kind, instrument.
 
-    What was asked for and is absent, what was not measured, and of each instrument what is not fetched yet.
+    What was asked for and is absent, what was not measured, and of each instrument what is not fetched yet: of its
+    history, and of what is new where its key is refused, slowed down or out of reach.
     """
     about = {"name": F("instrument__name"), "serial": F("instrument__serial")}
     known = Gap.objects.filter(resource=resource).order_by().values("start_at", "end_at", "kind", **about)
-    waiting = (
-        SyncTarget.objects.filter(
-            lane=Lane.BACKFILL, resource=resource, instrument__gone_at=None, done_at=None
-        )
-        .filter(floor_at__lt=F("watermark_at"))
-        .order_by()
-        .values("floor_at", "watermark_at", kind=Value(NOT_FETCHED, CharField()), **about)
+    kind = Value(NOT_FETCHED, CharField())
+    targets = SyncTarget.objects.filter(resource=resource, instrument__gone_at=None, done_at=None).order_by()
+    history = targets.filter(lane=Lane.BACKFILL, floor_at__lt=F("watermark_at"))
+    late = targets.filter(lane=Lane.LIVE).annotate(asked_until=ASKED_UNTIL, until=Value(now, DateTimeField()))
+    rows: Any = known.union(
+        history.values("floor_at", "watermark_at", kind=kind, **about),
+        late.filter(asked_until__lt=now - late_by(resource)).values(
+            "asked_until", "until", kind=kind, **about
+        ),
+        all=True,
     )
-    rows: Any = known.union(waiting, all=True)
     return rows.order_by("-end_at", "serial", "start_at")
 
 

@@ -19,7 +19,8 @@ from .errors import (
 from .levels import beside_bands
 from .limits import RateLimiter
 from .noise import NoiseTable
-from .parsing import told_by
+from .parsing import serial_of, told_by
+from .replay import Replay
 from .signing import sign, verify
 from .times import format_duration, format_time, parse_duration, parse_time, spacing
 from .types import (
@@ -84,6 +85,7 @@ __all__ = [
     "Ppv",
     "RateLimited",
     "RateLimiter",
+    "Replay",
     "Rows",
     "ServerError",
     "Sic",
@@ -101,6 +103,7 @@ __all__ = [
     "format_time",
     "parse_duration",
     "parse_time",
+    "serial_of",
     "sign",
     "spacing",
     "told_by",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, Self, TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -23,10 +23,11 @@ Row = TypeVar("Row")
 
 
 class Read(Protocol):
-    """What was read of an answer; ``skipped`` are the documents that could not be understood."""
+    """What was read of an answer; ``skipped`` are the documents that could not be understood or are of others."""
 
     @property
     def skipped(self) -> list[Any]: ...
+    def only(self, serials: Collection[str]) -> Self: ...
 
 
 Found = TypeVar("Found", bound=Read)
@@ -109,9 +110,8 @@ class Calls:
             return []
 
         answer = self._transport.json(operation, "GET", path, params=[*params, *more], decode=decode)
-        if found:
-            return found[-1]
-        return noted(operation, reader(self._documents(operation, answer), asked))
+        rows = found[-1] if found else reader(self._documents(operation, answer), asked)
+        return noted(operation, rows.only(serials))
 
     def _list(
         self, operation: str, path: str, parser: parsing.Parser[Row], secrets: bool = False
@@ -120,7 +120,8 @@ class Calls:
         rows = parsing.rows(self._documents(operation, answer, secrets=secrets), parser)
         if secrets:
             rows.skipped = [Folded(each).without("secret") for each in rows.skipped if isinstance(each, dict)]
-        return noted(operation, rows)
+        # What stands at MyCirrus and is not seen would be made once more.
+        return noted(operation, rows, whole=secrets)
 
     def _one(
         self,
@@ -179,9 +180,21 @@ class Calls:
         )
 
 
-def noted(operation: str, rows: Found) -> Found:
+def noted(operation: str, rows: Found, *, whole: bool = False) -> Found:
+    """``rows``, unless they would be taken for less than MyCirrus said.
+
+    Raises UnexpectedResponse where none of its rows could be understood, and of a list that is to be ``whole`` where
+    one could not.
+    """
     if rows.skipped:
         logger.warning("%s: %d rows could not be understood", operation, len(rows.skipped))
+    odd = types.odd(rows.skipped)
+    if odd and (whole or not rows):
+        raise errors.UnexpectedResponse(
+            f"{odd} of the rows that MyCirrus sent have a form that is not known here or name another instrument.",
+            operation=operation,
+            status=200,
+        )
     return rows
 
 

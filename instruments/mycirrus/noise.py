@@ -6,7 +6,7 @@ ten times as fast as a row at a time; any other goes to `levels`, which tolerate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -18,7 +18,7 @@ import msgspec
 import orjson
 
 from .times import spacing
-from .types import NOISE_VALUES, POSSIBLE_DB, NoiseMeasurement
+from .types import NOISE_VALUES, POSSIBLE_DB, NoiseMeasurement, others_than
 
 _SERIAL, _START, _END, _DURATION = " serial", " start", " end", " duration"
 # What a member is, by its name in small letters; None for what may say more than a column of numbers can.
@@ -80,6 +80,14 @@ class NoiseTable(Sequence[NoiseMeasurement]):
             lambda place: rows[place].document,
             list(skipped),
         )
+
+    def only(self, serials: Collection[str]) -> NoiseTable:
+        """Itself without the rows that name an instrument other than ``serials``, which go to the skipped ones."""
+        others = others_than(serials, self.serials)
+        if not others:
+            return self
+        foreign = [self.document_of(place) for place, serial in enumerate(self.serials) if serial in others]
+        return NoiseTable.of((row for row in self if row.serial not in others), [*self.skipped, *foreign])
 
     def __len__(self) -> int:
         return len(self.starts)

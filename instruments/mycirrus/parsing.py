@@ -28,6 +28,11 @@ def rows(documents: Sequence[Any], parser: Parser[Row], serial: str | None = Non
     return result
 
 
+def serial_of(document: Any) -> str | None:
+    """The instrument that a document of any form names."""
+    return Folded(document).text(*_SERIAL) if isinstance(document, dict) else None
+
+
 def _serial(row: Folded, asked: str | None) -> str | None:
     return row.text(*_SERIAL) or asked
 

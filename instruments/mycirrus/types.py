@@ -5,7 +5,7 @@ Every row keeps the remote `document` it was read from. None means that MyCirrus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -35,6 +35,31 @@ class Rows(list[Row]):
     def __init__(self, rows: Iterable[Row] = (), skipped: Iterable[Any] = ()) -> None:
         super().__init__(rows)
         self.skipped: list[Any] = list(skipped)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what is not among the rows was not sent, either."""
+        return not odd(self.skipped)
+
+    def only(self, serials: Collection[str]) -> Rows[Row]:
+        """Themselves without those that name an instrument other than ``serials``, which go to the skipped ones."""
+        others = others_than(serials, (getattr(row, "serial", None) for row in self))
+        if not others:
+            return self
+        mine = [row for row in self if getattr(row, "serial", None) not in others]
+        foreign = (row for row in self if getattr(row, "serial", None) in others)
+        return Rows(mine, [*self.skipped, *(getattr(row, "document", None) for row in foreign)])
+
+
+def odd(skipped: Iterable[Any]) -> int:
+    """How many documents could not be understood. The vendor's mock puts the text "..." among rows, which is none."""
+    return sum(isinstance(each, dict) for each in skipped)
+
+
+def others_than(serials: Iterable[str], named: Iterable[str | None]) -> set[str]:
+    """Those of ``named`` that were not asked for. A row that names nobody may be anybody's."""
+    asked = {serial.casefold() for serial in serials}
+    return {serial for serial in set(named) if serial and serial.casefold() not in asked}
 
 
 def passed(status: str) -> bool | None:

@@ -47,6 +47,7 @@ from .telling import (
 )
 from .timehistory import HistoryKind, HistoryState, TimeHistoryHour, TimeHistoryRequest
 from .tolerances import Tolerances
+from .unread import UnreadRow
 
 __all__ = [
     "ActionKind",
@@ -108,6 +109,7 @@ __all__ = [
     "TimeHistoryHour",
     "TimeHistoryRequest",
     "Tolerances",
+    "UnreadRow",
     "VibrationDose",
     "WeatherSample",
 ]

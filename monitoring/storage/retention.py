@@ -23,6 +23,7 @@ from monitoring.models import (
     Retention,
     SeriesRow,
     SyncTarget,
+    UnreadRow,
     VibrationDose,
     WeatherSample,
 )
@@ -102,6 +103,7 @@ def rows_drop(*, organisation: Organisation, now: datetime, most: int = 200_000)
             edge = now - timedelta(days=rule.days)
             # A flag of a row that is gone would point at nothing.
             ImpossibleRow.objects.filter(table=FLAGGED.get(rule.resource, ""), start_at__lt=edge).delete()
+            UnreadRow.objects.filter(resource=rule.resource, found_at__lt=edge).delete()
             # Of what is not kept nothing is missing.
             Gap.objects.filter(resource=rule.resource, end_at__lte=edge).delete()
             old = model.objects.filter(start_at__lt=edge, **where)

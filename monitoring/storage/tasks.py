@@ -10,6 +10,7 @@ from instruments.models import Organisation
 from instruments.tenancy import organisation_scope
 from monitoring.storage.partitions import partitions_ensure
 from monitoring.storage.retention import cutoffs, partitions_drop, rows_drop
+from monitoring.sync.reread import unread_again
 from monitoring.timehistory.requests import histories_expire
 
 log = structlog.get_logger(__name__)
@@ -33,7 +34,10 @@ def housekeeping() -> None:
 
 @shared_task
 def organisation_housekeeping(organisation_id: int) -> None:
-    """Let go of what one organisation does not keep; what takes longer than a minute goes on in an hour."""
+    """Let go of what one organisation does not keep, and read again what was not understood.
+
+    What takes longer than a minute goes on in an hour.
+    """
     now, until = timezone.now(), time.monotonic() + LONGEST_SECONDS
     organisation = Organisation.objects.filter(pk=organisation_id).first()
     if organisation is None:
@@ -44,3 +48,6 @@ def organisation_housekeeping(organisation_id: int) -> None:
     # Fewer than that, and no rule was cut short.
     while rows_drop(organisation=organisation, now=now, most=MOST) >= MOST and time.monotonic() < until:
         pass
+    # Last, for what an organisation does not keep goes whatever comes of this.
+    with organisation_scope(organisation_id):
+        unread_again(now=now, until=until)

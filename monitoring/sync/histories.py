@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from instruments.models import Instrument
-from instruments.mycirrus import NOISE_VALUES, Client, NoiseTable, spacing
+from instruments.mycirrus import NOISE_VALUES, Client, NoiseTable, Rows, spacing
+from instruments.mycirrus import AudioRecording as AudioRow
 from monitoring.models import (
     AudioRecording,
     Event,
@@ -34,7 +35,7 @@ MINUTE = timedelta(minutes=1)
 # all once it is back. There are few of them, so that a month costs no request more.
 CHECKS_OVERLAP = MONTH
 
-Fetch = Callable[[Client, Sequence[str], datetime, datetime], Sequence[Any]]
+Fetch = Callable[[Client, Sequence[str], datetime, datetime], Rows[Any] | NoiseTable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,13 @@ def _covered(rows: Sequence[Any], usual: timedelta) -> tuple[Sequence[Span], tim
     return spans, max((end - begin for begin, end in spans), default=usual)
 
 
+def _placed(recordings: Rows[AudioRow]) -> Rows[AudioRow]:
+    """One that says no time at all is kept, but not among those of a time."""
+    timeless = [row for row in recordings if not (row.start_at or row.trigger_start_at)]
+    placed = [row for row in recordings if row.start_at or row.trigger_start_at]
+    return Rows(placed, [*recordings.skipped, *(row.document for row in timeless)])
+
+
 HISTORIES: dict[str, History] = {
     Resource.NOISE: History(
         lambda client, serials, start, end: client.noise_measurements(
@@ -208,12 +216,7 @@ HISTORIES: dict[str, History] = {
         near=timedelta(days=7),
     ),
     Resource.AUDIO: History(
-        lambda client, serials, start, end: [
-            row
-            for row in client.audio_list(serials, start, end)
-            # A recording that says no time at all cannot be placed.
-            if row.start_at or row.trigger_start_at
-        ],
+        lambda client, serials, start, end: _placed(client.audio_list(serials, start, end)),
         kept.records(AudioRecording, ("remote_id",), kept.recording, at="start_at"),
         window=timedelta(days=7),
         astride=timedelta(hours=2),

@@ -149,7 +149,8 @@ def bands(bands: str) -> Store:
 def records(model: Any, key: Sequence[str], cells: Callable[[Any], dict[str, Any]], at: str) -> Store:
     """Storing happenings by their natural key; what was corrected at MyCirrus is corrected here.
 
-    ``at`` names the column of when they were: what is stored of that time is read first, for nearly all of it is there.
+    What an answer leaves out or leaves empty stays as it is stored, and so does a document's member. ``at`` names the
+    column of when they were: what is stored of that time is read first, for nearly all of it is there.
     """
     names = {field.name for field in model._meta.concrete_fields if not field.generated}
     names -= {"id", "organisation", "instrument"}
@@ -175,6 +176,8 @@ def records(model: Any, key: Sequence[str], cells: Callable[[Any], dict[str, Any
                 *key, *told
             )
         }
+        for name, held in known.items():
+            _keep(unique.get(name), dict(zip(told, held, strict=True)))
         news = [
             record
             for name, record in unique.items()
@@ -190,6 +193,16 @@ def records(model: Any, key: Sequence[str], cells: Callable[[Any], dict[str, Any
         return bool(news)
 
     return store
+
+
+def _keep(record: Any, held: dict[str, Any]) -> None:
+    """Put into a record that is stored as ``held`` what its answer does not say."""
+    for field, value in held.items() if record is not None else ():
+        said = getattr(record, field)
+        if isinstance(said, dict):
+            setattr(record, field, value | said)
+        elif said is None or said == "":
+            setattr(record, field, value)
 
 
 def event(row: Any) -> dict[str, Any]:

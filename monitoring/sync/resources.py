@@ -23,6 +23,7 @@ from monitoring.sync.histories import DAY, HISTORIES, History, covered
 from monitoring.sync.ledger import gap_looked, gaps_due, gaps_note
 from monitoring.sync.sharing import Answer
 from monitoring.sync.targets import targets_ensure
+from monitoring.sync.unread import unread_keep
 from monitoring.sync.wanted import SWEEP_BACK, scopes_needed
 
 DETAILS_EVERY = timedelta(days=1)
@@ -62,7 +63,9 @@ def _instruments(client: Client, target: SyncTarget, now: datetime, answer: Answ
     rows = client.instruments()
 
     def store() -> bool:
-        mirrored = instruments_mirror(api_key=target.api_key, rows=rows, needs=scopes_needed, now=now)
+        mirrored = instruments_mirror(
+            api_key=target.api_key, rows=rows, needs=scopes_needed, now=now, whole=rows.is_whole
+        )
         listed = list(Instrument.objects.present().filter(api_key=target.api_key))
         for instrument in mirrored.created:
             ingest.present_of(instrument, now)
@@ -299,6 +302,7 @@ def _step(
     def store() -> bool:
         if rows or history.usual is not None:
             series_hold(instrument, target.resource)
+        unread_keep(instrument=instrument, resource=target.resource, rows=rows, now=now)
         changed = history.store(instrument, rows, now)
         if history.usual is not None:
             gaps_note(

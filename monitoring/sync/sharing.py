@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Coalesce, Greatest
 
-from instruments.mycirrus import Client, PermanentError
+from instruments.mycirrus import Client, NoiseTable, PermanentError, Rows, serial_of
 from monitoring.models import Lane, Resource, SyncTarget
 from monitoring.sync.histories import HISTORIES
 from monitoring.sync.kept import started
@@ -48,18 +48,21 @@ class Answer:
     """
 
     start: datetime
-    rows: dict[str, list[Any]]
+    rows: dict[str, Rows[Any]]
     memory: "_Memory"
 
     def sure_of(self, serial: str) -> bool:
         """Whether what is there of ``serial`` is all there is."""
-        return self.memory.proven or bool(self.rows[serial])
+        rows = self.rows[serial]
+        # Of whom nothing was understood is asked for alone, where that is an error and not nothing.
+        return bool(rows) or (self.memory.proven and not rows.skipped)
 
-    def of(self, serial: str, start: datetime) -> list[Any] | None:
+    def of(self, serial: str, start: datetime) -> Rows[Any] | None:
         """The rows of one instrument from ``start`` on; None where that is further back than was asked."""
         if start < self.start:
             return None
-        return [row for row in self.rows[serial] if started(row) >= start]
+        rows = self.rows[serial]
+        return Rows((row for row in rows if started(row) >= start), rows.skipped)
 
 
 # Until where a live target was asked for last, whether there was anything or not.
@@ -143,7 +146,7 @@ def ask_together(
         start = min(max(history.live_start(each, now), furthest) for each in targets)
     try:
         with client_of(memory.encoding) as client:
-            rows: Sequence[Any]
+            rows: Rows[Any] | NoiseTable
             if history is None or start is None:
                 rows = client.monitor_current(serials)
             else:
@@ -151,13 +154,14 @@ def ask_together(
     except PermanentError as error:
         memory.disprove(f"{type(error).__name__}")
         raise NotShared from None
-    by_serial: dict[str, list[Any]] = {serial: [] for serial in serials}
-    for row in rows:
-        if row.serial not in by_serial:
+    by_serial: dict[str, Rows[Any]] = {serial: Rows() for serial in serials}
+    unread = [each for each in rows.skipped if isinstance(each, dict)]
+    for serial, row in [*((row.serial, row) for row in rows), *((serial_of(each), each) for each in unread)]:
+        if serial not in by_serial:
             # Whose it is cannot be told: the example of one operation names no instrument at all.
             memory.disprove("rows without an instrument")
             raise NotShared
-        by_serial[row.serial].append(row)
+        (by_serial[serial].skipped if isinstance(row, dict) else by_serial[serial]).append(row)
     if sum(map(bool, by_serial.values())) > 1:
         memory.prove()
     return Answer(start or now, by_serial, memory)

@@ -205,10 +205,15 @@ def test_history_follows_how_long_it_is_kept(people: People, settings: Any) -> N
             targets_ensure(instruments=[unit], now=NOW)
         assert told() == shortened
         # Nothing of what was let go is missing, or on its way.
-        assert [row["end_at"] for row in missing_of(Resource.NOISE) if row["kind"] == stored] == [
+        assert [row["end_at"] for row in missing_of(Resource.NOISE, now=NOW) if row["kind"] == stored] == [
             NOW - timedelta(days=50)
         ]
-        waiting = [row for row in missing_of(Resource.NOISE) if row["kind"] == NOT_FETCHED]
+        # Up to now no one's new rows were asked for yet, and of one also its history was not.
+        waiting = [
+            row
+            for row in missing_of(Resource.NOISE, now=NOW)
+            if row["kind"] == NOT_FETCHED and row["end_at"] < NOW
+        ]
         assert [(row["start_at"], row["serial"]) for row in waiting] == [(floor, "3")]
         rule.days = 180
         rule.save()
@@ -287,3 +292,31 @@ def test_rows_that_arrive_late_are_found_by_the_sweep(
         for claim in due_claim(now=datetime.now(UTC), organisation_id=organisation.pk):
             target_run(claim=claim)
         assert NoiseMeasurement.objects.filter(start_at__in=lost).count() == 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "features", "checks"),
+    [
+        ("Noise", ["SIC", "Modem"], {Resource.SIC, Resource.CALIBRATIONS}),
+        ("Noise", ["Modem"], {Resource.CALIBRATIONS}),
+        # Unheard of: nothing says that there are none.
+        ("Sonar", [], {Resource.SIC, Resource.CALIBRATIONS}),
+        ("AirQuality", ["SIC", "Modem"], set()),
+        ("Vibration", [], set()),
+    ],
+)
+def test_checks_are_asked_of_what_makes_them_as_soon_as_that_is_known(
+    owner: Organisation, kind: str, features: list[str], checks: set[Resource]
+) -> None:
+    """A thin list names neither type nor features."""
+    unit = make_instrument(owner, api_key=make_key(owner), type="")
+    with organisation_scope(owner.pk):
+        targets_ensure(instruments=[unit], now=NOW)
+        before = set(SyncTarget.objects.values_list("resource", "lane"))
+        unit.type, unit.features = kind, features
+        targets_ensure(instruments=[unit], now=NOW)
+        asked = SyncTarget.objects.filter(resource__in=(Resource.SIC, Resource.CALIBRATIONS))
+        assert set(asked.values_list("resource", flat=True)) == checks
+        # Of the others none is lost: their history is still to be had.
+        others = {each for each in before if each[0] not in (Resource.SIC, Resource.CALIBRATIONS)}
+        assert others <= set(SyncTarget.objects.values_list("resource", "lane"))

@@ -1,5 +1,6 @@
 """Rows that are odd or late: they are stored as far as they go, and hold up nothing that comes after them."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,17 +11,25 @@ from instruments.models import Instrument
 from monitoring.models import (
     AudioRecording,
     CalibrationLogEntry,
+    Event,
+    Gap,
     InstrumentStatus,
     Lane,
     NoiseMeasurement,
+    NoiseRollup,
     Outcome,
     ParticulateSample,
     Resource,
     SyncTarget,
+    SystemIntegrityCheck,
+    UnreadRow,
 )
+from monitoring.storage.tasks import organisation_housekeeping
+from monitoring.sync import unread
 from monitoring.sync.claims import due_claim
 from monitoring.sync.run import target_run
-from monitoring.sync.targets import targets_ensure
+from monitoring.sync.targets import key_targets_refresh, targets_ensure
+from tests.conftest import People
 from tests.instruments.mycirrus.served import Served
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -124,3 +133,169 @@ def test_a_note_that_comes_weeks_late_is_stored_and_written_once(turn: Turn) -> 
     assert turn(Resource.CALIBRATION_LOG, late, new).outcome == Outcome.OK
     assert turn(Resource.CALIBRATION_LOG, late, new).outcome == Outcome.UNCHANGED
     assert list(CalibrationLogEntry.objects.order_by("at").values_list("user", flat=True)) == ["Bob", "Ann"]
+
+
+def test_rows_of_a_form_that_is_not_known_move_no_watermark_and_are_no_gap(turn: Turn) -> None:
+    before = SyncTarget.objects.get(resource=Resource.NOISE, lane=Lane.LIVE).watermark_at
+    after = turn(Resource.NOISE, {"began": ago(3), "LAeq": 50.0}, {"began": ago(2), "LAeq": 50.0})
+    assert after.outcome == Outcome.BUG
+    assert "2 of the rows" in after.message
+    assert (after.watermark_at, after.silent_until_at) == (before, None)
+    assert not Gap.objects.exists()
+
+
+def test_what_is_not_understood_among_others_is_kept_once_as_it_came(
+    turn: Turn, unit: Instrument, people: People
+) -> None:
+    odd = {"began": ago(4), "LAeq": 51.5, "remark": "<b>?</b>"}
+    other = {"instrument": "QT999999", "startTime": ago(4), "duration": 60, "LAeq": 99.0}
+    for _ in range(2):
+        after = turn(Resource.NOISE, {"startTime": ago(3), "duration": 60, "LAeq": 50.0}, odd, other)
+        assert after.outcome in (Outcome.OK, Outcome.UNCHANGED)
+    assert list(NoiseMeasurement.objects.values_list("LAeq", flat=True)) == [50.0]
+    kept = UnreadRow.objects.filter(instrument=unit, resource=Resource.NOISE)
+    assert [json.loads(row.document) for row in kept.order_by("-sha256")] in (
+        [{"instrument": unit.serial, **odd}, other],
+        [other, {"instrument": unit.serial, **odd}],
+    )
+    client = people.client(people.mary)
+    assert "2 rows not understood" in client.get("/o/harbour/record/").content.decode()
+    told = client.get("/o/harbour/record/missing/?resource=noise").content.decode()
+    assert "QT999999" in told
+    assert "&lt;b&gt;" in told
+    stranger = people.client(people.charlie).get(f"/o/{people.other.slug}/record/missing/?resource=noise")
+    assert (stranger.status_code, "QT999999" in stranger.content.decode()) == (200, False)
+
+
+def test_no_more_of_what_is_not_understood_is_kept_than_tells_its_form(
+    turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unread, "MOST", 3)
+    good = {"startTime": ago(3), "duration": 60, "LAeq": 50.0}
+    odd = [{"began": ago(each)} for each in range(5)]
+    turn(Resource.NOISE, good, *odd[3:])
+    # What is known takes nobody's place.
+    turn(Resource.NOISE, good, *odd[2:])
+    assert UnreadRow.objects.count() == 3
+    turn(Resource.NOISE, good, *({"began": ago(each)} for each in range(20, 22)))
+    assert UnreadRow.objects.count() == 3
+
+
+def test_a_recording_without_any_time_is_kept_beside_the_others(turn: Turn) -> None:
+    turn(Resource.AUDIO, {"id": "placed", "startTime": ago(9)}, {"id": "timeless", "duration": 8})
+    assert list(AudioRecording.objects.values_list("remote_id", flat=True)) == ["placed"]
+    assert json.loads(UnreadRow.objects.get().document)["id"] == "timeless"
+
+
+@pytest.fixture
+def listed(served: Served, unit: Instrument) -> Callable[..., dict[str, bool]]:
+    """One list of instruments that is answered with ``rows``; each serial kept, and whether it is gone."""
+    assert unit.api_key is not None
+    key_targets_refresh(api_key=unit.api_key, now=NOW)
+
+    def take(*rows: dict[str, Any]) -> dict[str, bool]:
+        served.say(list(rows))
+        now = datetime.now(UTC)
+        SyncTarget.objects.update(due_at=now + timedelta(days=1))
+        SyncTarget.objects.filter(resource=Resource.INSTRUMENTS).update(due_at=now)
+        (claim,) = due_claim(now=now)
+        assert target_run(claim=claim) is not None
+        return {each.serial: each.gone_at is not None for each in Instrument.objects.all()}
+
+    return take
+
+
+def test_a_list_of_which_a_part_is_not_understood_brings_what_it_names_and_takes_nothing(
+    listed: Callable[..., dict[str, bool]], unit: Instrument
+) -> None:
+    assert listed({"serialNumber": "NEW1"}, {"name": "nameless"}) == {unit.serial: False, "NEW1": False}
+    assert listed({"serialNumber": "NEW1"}) == {unit.serial: True, "NEW1": False}
+
+
+LONG = "A very long text " * 60
+
+
+def test_an_instrument_of_words_longer_than_their_columns_does_not_stop_the_mirror_of_the_others(
+    listed: Callable[..., dict[str, bool]], unit: Instrument
+) -> None:
+    """PostgreSQL refuses what SQLite takes."""
+    odd = {"serialNumber": "ODD", "name": LONG, "model": LONG, "type": LONG, "image": "https://x/" + LONG}
+    odd |= {"subscription": {"status": LONG, "tier": LONG}}
+    there = listed(odd, {"serialNumber": unit.serial}, {"serialNumber": "NEW1"})
+    assert there == dict.fromkeys(("ODD", unit.serial, "NEW1"), False)
+    kept = Instrument.objects.get(serial="ODD")
+    assert LONG.startswith(kept.name)
+    # Nothing is lost: the document holds it all.
+    assert kept.document["name"] == LONG
+
+
+def test_a_check_of_words_longer_than_their_column_is_kept(turn: Turn) -> None:
+    after = turn(Resource.SIC, {"time": ago(3), "status": LONG}, {"time": ago(2), "status": "Success"})
+    assert (after.outcome, after.message) == (Outcome.OK, "")
+    long, short = SystemIntegrityCheck.objects.order_by("at")
+    assert LONG.startswith(long.status)
+    assert short.status == "Success"
+
+
+def test_what_a_later_version_understands_is_stored_then(unit: Instrument) -> None:
+    """As an older version left it: a level, one that came again since, an event, and what is odd as ever."""
+    half = NOW.replace(second=0) - timedelta(days=40)
+
+    def level(minute: int, value: float) -> dict[str, Any]:
+        at = f"{half + timedelta(minutes=minute):%Y-%m-%dT%H:%M:%SZ}"
+        return {"instrument": unit.serial, "startTime": at, "duration": 60, "LAeq": value}
+
+    owned: Any = {"organisation_id": unit.organisation_id, "instrument": unit}
+    NoiseMeasurement.objects.create(**owned, start_at=half + timedelta(minutes=1), duration_s=60.0, LAeq=70.0)
+    Gap.objects.create(
+        **owned,
+        resource=Resource.NOISE,
+        start_at=half - timedelta(hours=1),
+        end_at=half + timedelta(minutes=1),
+        kind=Gap.Kind.ABSENT,
+        found_at=NOW,
+    )
+    event = {"instrument": unit.serial, "startTime": ago(90), "endTime": ago(89), "name": "Loud"}
+    foreign = {**level(0, 99.0), "instrument": "QT999999"}
+    for number, (resource, document) in enumerate(
+        [
+            (Resource.NOISE, level(0, 55.0)),
+            (Resource.NOISE, level(1, 56.0)),
+            (Resource.NOISE, {"begun": "yesterday"}),
+            (Resource.NOISE, foreign),
+            (Resource.EVENTS, event),
+            (Resource.WEATHER, {"began": "never"}),
+        ]
+    ):
+        UnreadRow.objects.create(
+            **owned,
+            resource=resource,
+            sha256=f"{number:064}",
+            document=json.dumps(document),
+            found_at=NOW,
+        )
+    organisation_housekeeping(unit.organisation_id)
+    levels = NoiseMeasurement.objects.order_by("start_at").values_list("start_at", "LAeq")
+    # What came since then stays.
+    assert list(levels) == [(half, 55.0), (half + timedelta(minutes=1), 70.0)]
+    assert [(gap.start_at, gap.end_at) for gap in Gap.objects.all()] == [(half - timedelta(hours=1), half)]
+    assert Event.objects.get().name == "Loud"
+    assert NoiseRollup.objects.filter(start_at__lte=half).exists()
+    left = [json.loads(text) for text in UnreadRow.objects.order_by("pk").values_list("document", flat=True)]
+    assert left == [{"begun": "yesterday"}, foreign, {"began": "never"}]
+    organisation_housekeeping(unit.organisation_id)
+    assert UnreadRow.objects.count() == 3
+
+
+def test_one_that_cannot_be_stored_holds_up_no_other(unit: Instrument) -> None:
+    """A name that is half a character: no database takes it."""
+    owned: Any = {"organisation_id": unit.organisation_id, "instrument": unit, "found_at": NOW}
+    broken = {"instrument": unit.serial, "startTime": ago(90), "name": "\ud800"}
+    good = {"instrument": unit.serial, "startTime": ago(80), "duration": 60, "LAeq": 50.0}
+    for resource, document in ((Resource.EVENTS, broken), (Resource.NOISE, good)):
+        UnreadRow.objects.create(
+            **owned, resource=resource, sha256=resource.value.zfill(64), document=json.dumps(document)
+        )
+    organisation_housekeeping(unit.organisation_id)
+    assert NoiseMeasurement.objects.get().LAeq == 50.0
+    assert UnreadRow.objects.get().resource == Resource.EVENTS

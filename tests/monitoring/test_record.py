@@ -12,7 +12,7 @@ from django.urls import reverse
 from instruments.models import ApiKey, Instrument, Organisation
 from instruments.tenancy import organisation_scope
 from monitoring.models import Gap, Lane, Resource, SyncTarget
-from monitoring.record import record_of
+from monitoring.record import missing_of, record_of
 from monitoring.sync.targets import key_targets_refresh, targets_ensure
 from tests.conftest import People, make_instrument, make_key
 
@@ -118,6 +118,20 @@ def test_a_poll_brings_the_part_that_the_page_shows(people: People) -> None:
     assert "<html" not in part.content.decode()
 
 
+def test_a_record_that_rests_is_renewed_and_says_aloud_what_fails(people: People) -> None:
+    organisation = people.organisation
+    fleet(organisation, 1, make_key(organisation))
+    client, address = people.client(people.bob), reverse("monitoring:record", args=["harbour"])
+    with organisation_scope(organisation.pk):
+        SyncTarget.objects.update(done_at=NOW, lease_until=None)
+    page = client.get(address).content.decode()
+    assert 'hx-trigger="every 60s, wake"' in page
+    assert 'data-announce="Everything can be read."' in page
+    with organisation_scope(organisation.pk):
+        SyncTarget.objects.filter(lane=Lane.LIVE, resource=Resource.NOISE).update(failures=5)
+    assert 'data-announce="1 resource cannot be read."' in client.get(address).content.decode()
+
+
 def missing(people: People, resource: str = "noise", **asked: object) -> str:
     answer = people.client(people.bob).get("/o/harbour/record/missing/", {"resource": resource, **asked})
     assert answer.status_code == 200
@@ -135,6 +149,7 @@ def test_what_is_missing_is_listed_behind_its_count_the_newest_first(people: Peo
             SyncTarget.objects.filter(lane=Lane.BACKFILL, resource=Resource.NOISE).update(
                 floor_at=NOW - timedelta(days=31), watermark_at=NOW - timedelta(days=16)
             )
+            SyncTarget.objects.filter(lane=Lane.LIVE).update(watermark_at=NOW)
     record = people.client(people.bob).get("/o/harbour/record/").content.decode()
     assert 'href="/o/harbour/record/missing/?resource=noise"' in record
     text = missing(people)
@@ -221,3 +236,22 @@ def test_less_than_a_minute_is_not_told_as_none(people: People, settings: Any) -
     text = people.client(people.bob).get("/o/harbour/record/").content.decode()
     assert "Less than a minute left" in text
     assert "0\N{NO-BREAK SPACE}minutes" not in text
+
+
+def test_what_came_since_a_key_was_refused_is_not_fetched_yet(people: People) -> None:
+    """In the list beside what is asked for and absent; a monitor that says nothing was asked and is in none."""
+    units = fleet(people.organisation, 3, make_key(people.organisation))
+    at = NOW - timedelta(hours=5)
+    with organisation_scope(people.organisation.pk):
+        live = SyncTarget.objects.filter(lane=Lane.LIVE, resource=Resource.NOISE)
+        SyncTarget.objects.exclude(lane=Lane.LIVE).update(done_at=NOW)
+        live.update(watermark_at=at, silent_until_at=NOW)
+        live.filter(instrument=units[1]).update(watermark_at=NOW - timedelta(minutes=30))
+        live.filter(instrument=units[2]).update(silent_until_at=None, parked_at=NOW)
+        held = {each.resource: each for each in record_of(now=NOW).held}
+        assert (held[Resource.NOISE].late, held[Resource.NOISE].waits) == (1, True)
+        rows = list(missing_of(Resource.NOISE, now=NOW))
+    assert [(row["start_at"], row["end_at"], row["serial"]) for row in rows] == [(at, NOW, units[2].serial)]
+    text = people.client(people.bob).get("/o/harbour/record/").content.decode()
+    assert "new rows of 1 instrument not fetched yet" in text
+    assert "Not fetched yet" in missing(people)

@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from instruments.models import Instrument, Organisation
+from instruments.mycirrus import Rows
 from instruments.tenancy import organisation_scope
 from monitoring.models import InstrumentStatus, Lane, Outcome, Resource, SyncTarget
 from monitoring.sync import histories, sharing
 from monitoring.sync.claims import due_claim
 from monitoring.sync.run import target_run
+from monitoring.sync.sharing import Answer
 from tests.monitoring.conftest import NewKey, again, mirrored
 from tests.monitoring.truth import noise_stored, noise_told
 from tests.simulated import SimulatedMyCirrus
@@ -220,3 +223,12 @@ def test_what_fails_for_all_is_one_failure_and_holds_nobody(
     assert not SyncTarget.objects.exclude(lease_until=None).exists()
     assert sum(target.failures for target in noise(fleet)) <= 1
     assert len(asked(mycirrus)) <= 4
+
+
+def test_of_whom_nothing_was_understood_among_others_is_asked_alone() -> None:
+    """Alone it is an error that is retried; here it would be noted as one of whom MyCirrus has nothing."""
+    odd = {"began": "2026-01-01T00:00:00Z"}
+    rows: dict[str, Rows[Any]] = {"silent": Rows(), "odd": Rows([], [odd]), "both": Rows([1], [odd])}
+    memory: Any = SimpleNamespace(proven=True)
+    answer = Answer(datetime.now(UTC), rows, memory)
+    assert {serial: answer.sure_of(serial) for serial in rows} == {"silent": True, "odd": False, "both": True}

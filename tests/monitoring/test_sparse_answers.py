@@ -1,5 +1,6 @@
 """An answer whose rows lie far apart, as of a clock that is set wrong, concerns these and nothing between them."""
 
+import dataclasses
 import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -110,6 +111,29 @@ def test_events_between_are_not_held(instrument: Instrument) -> None:
     store(instrument, answer, NOON)
     assert peak_mb(lambda: store(instrument, answer, NOON)) < 0.5
     assert Event.objects.count() == 2001
+
+
+def test_an_event_that_is_told_with_less_keeps_what_was_told_before(instrument: Instrument) -> None:
+    store = HISTORIES[Resource.EVENTS].store
+    full = dataclasses.replace(
+        event(NOON), audio_id="a1", time_history_id="t1", document={"name": "Speech", "octave": [1, 2]}
+    )
+    bare = dataclasses.replace(event(NOON), end_at=None, level_db=None, document={"name": "Speech"})
+    assert store(instrument, [full], NOON)
+    assert not store(instrument, [bare], NOON)
+    held = Event.objects.get()
+    assert (held.end_at, held.level_db, held.audio_id, held.time_history_id) == (
+        NOON + MINUTE,
+        60.0,
+        "a1",
+        "t1",
+    )
+    assert held.document == {"name": "Speech", "octave": [1, 2]}
+    # What is said otherwise is corrected.
+    assert store(instrument, [dataclasses.replace(bare, level_db=61.5, document={"octave": [3]})], NOON)
+    held.refresh_from_db()
+    assert (held.level_db, held.audio_id) == (61.5, "a1")
+    assert held.document == {"name": "Speech", "octave": [3]}
 
 
 def test_what_cannot_be_true_stays_flagged_between_them(instrument: Instrument) -> None:

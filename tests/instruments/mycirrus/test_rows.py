@@ -76,11 +76,32 @@ def test_positions(served: Served, client: Client, position: Any, expected: Any)
     assert found.document["position"] == position
 
 
-def test_instrument_without_serial_is_kept_as_skipped(served: Served, client: Client) -> None:
+def test_an_instrument_without_serial_is_kept_as_skipped(served: Served, client: Client) -> None:
     served.say([{"serialNumber": "QT1"}, {"name": "nameless"}, "...", None])
     rows = client.instruments()
     assert [row.serial for row in rows] == ["QT1"]
     assert rows.skipped == [{"name": "nameless"}, "...", None]
+    assert not rows.is_whole
+    served.say([{"serialNumber": "QT1"}, "...", None])
+    assert client.instruments().is_whole
+
+
+def test_a_list_of_webhooks_of_which_a_part_is_not_understood_is_none(served: Served, client: Client) -> None:
+    served.say([{"id": "w1", "url": "https://example.org/hook"}, {"url": "https://example.org/hook"}])
+    with pytest.raises(UnexpectedResponse, match="1 of the rows"):
+        client.webhooks()
+
+
+@pytest.mark.parametrize("name", ["noise_measurements", "weather", "events", "monitor_stats"])
+def test_rows_of_which_none_is_understood_are_not_nothing(served: Served, client: Client, name: str) -> None:
+    """A stretch of them would be noted as one of which MyCirrus has nothing, and never be asked for again."""
+    read = getattr(client, name)
+    served.say([{"began": "2026-01-01T00:00:00Z", "LAeq": 50.0}] * 3)
+    with pytest.raises(UnexpectedResponse, match="3 of the rows"):
+        read(["QT1"], at(2026, 1, 1), at(2026, 1, 2))
+    for nothing in ([], ["..."]):
+        served.say(nothing)
+        assert list(read(["QT1"], at(2026, 1, 1), at(2026, 1, 2))) == []
 
 
 @pytest.mark.parametrize(
@@ -753,9 +774,29 @@ def test_what_no_database_can_hold_is_taken_out(served: Served, client: Client) 
 
 def test_blocks_of_a_value_that_we_do_not_know(served: Served, client: Client) -> None:
     block = {"start": "2023-01-01T00:00:00Z", "sampleDuration": 60_000, "values": [1, 2]}
-    served.say([{"type": "Lnew", "instrument": "QT1", "blocks": [block]}])
+    served.say([{"type": "Lnew", "instrument": SERIAL, "blocks": [block]}])
     rows = client.noise_measurements([SERIAL], START, END)
     assert [(row.serial, row.duration_s, row.values) for row in rows] == [
-        ("QT1", 60, {"Lnew": 1.0}),
-        ("QT1", 60, {"Lnew": 2.0}),
+        (SERIAL, 60, {"Lnew": 1.0}),
+        (SERIAL, 60, {"Lnew": 2.0}),
     ]
+
+
+@pytest.mark.parametrize("name", ["noise_measurements", "weather", "sics"])
+def test_rows_that_name_another_instrument_are_not_taken_for_the_one_that_was_asked_for(
+    served: Served, client: Client, name: str
+) -> None:
+    read = getattr(client, name)
+    row = {"startTime": "2023-01-01T00:00:00Z", "time": "2023-01-01T00:00:00Z", "status": "Success"}
+    row |= {"LAeq": 50.0, "temperature": 4.0} if name != "sics" else {}
+    mine, foreign = {**row, "instrument": SERIAL.lower()}, {**row, "instrument": "QT999999"}
+    served.say([mine, foreign, row])
+    rows = read([SERIAL], START, END)
+    assert [each.serial for each in rows] == [SERIAL.lower(), SERIAL]
+    assert rows.skipped == [foreign]
+    served.say([foreign])
+    with pytest.raises(UnexpectedResponse, match="name another instrument"):
+        read([SERIAL], START, END)
+    # Of several that were asked for each may come.
+    rows = read([SERIAL, "QT999999"], START, END)
+    assert [each.serial for each in rows] == ["QT999999"]
