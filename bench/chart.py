@@ -1,4 +1,4 @@
-"""T5: chart data of a day, month, year and two years of 1-minute rows: points, bytes and server time."""
+"""T5: chart data of a day, month, year and two years of 1-minute rows: points, bytes, queries and server time."""
 
 import gzip
 import time
@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 from django.db import connection
+from django.test import Client
 
+from bench.fleet import counted, weighed
 from bench.measure import Row, compared, interleaved, judged, milliseconds
 from bench.population import analysed, fleet_make, organisation_make, viewer_cookie
 from bench.servers import Connection, gunicorn, request
@@ -31,6 +33,9 @@ def measure(*, quick: bool) -> list[Row]:
     analysed()
     seeded = time.monotonic() - began
     engine = connection.vendor
+    page = f"/o/harbour/i/{SERIAL}/"
+    paths = {name: f"{page}levels.json?range={key}" for name, (key, _) in RANGES.items()}
+    queries = _queries({"instrument page": page} | paths, cookie)
     connection.close()
     with (
         gunicorn() as ours,
@@ -38,14 +43,12 @@ def measure(*, quick: bool) -> list[Row]:
         Connection(ours) as us,
         Connection(bare) as them,
     ):
-        asked = {
-            name: request("GET", f"/o/harbour/i/{SERIAL}/levels.json?range={key}", Cookie=cookie)
-            for name, (key, _) in RANGES.items()
-        }
-        rows = [_size(engine, name, us.exchange(sent)) for name, sent in asked.items()]
+        asked = {name: request("GET", path, Cookie=cookie) for name, path in paths.items()}
+        rows = [_size(engine, name, us.exchange(sent)) for name, sent in asked.items()] + queries
         bucket = bucket_for(timedelta(days=365), 60)
         query = f"/?organisation={organisation.pk}&instrument={instrument.pk}&since={end - 365 * 86400}"
         sides = {name: _getting(us, sent) for name, sent in asked.items()}
+        sides["page"] = _getting(us, request("GET", page, Cookie=cookie))
         sides["bare rollup"] = _getting(them, request("GET", f"{query}&bucket={bucket}"))
         samples = interleaved(sides, 10 if quick else 60, warm_up=2)
         raw = _getting(them, request("GET", query))
@@ -56,6 +59,7 @@ def measure(*, quick: bool) -> list[Row]:
         rows.append(
             compared("T5", what, database=engine, unit="ms", ours=ours_ms, limit=limit_ms, at_most=most)
         )
+    rows.append(judged("T5", "instrument page", database=engine, unit="ms", ours=samples["page"]))
     what, year = "chart, year by a bare read of the rollup", samples["year"]
     rows.append(
         compared("T5", what, database=engine, unit="ms", ours=year, limit=samples["bare rollup"], at_most=1.5)
@@ -66,6 +70,18 @@ def measure(*, quick: bool) -> list[Row]:
             "T5", what, database=engine, unit="ms", ours=samples["raw"], limit=year, at_least=20, note=note
         )
     )
+    return rows
+
+
+def _queries(paths: dict[str, str], cookie: str) -> list[Row]:
+    """How many queries each of ``paths`` makes, and the bytes of the page."""
+    client, rows = Client(SERVER_NAME="localhost", headers={"Cookie": cookie}), []
+    for name, path in paths.items():
+        number, content = counted(client, path)
+        what = name if "page" in name else f"chart, {name}"
+        rows.append(judged("T5", f"queries, {what}", database=connection.vendor, unit="", ours=[number]))
+        if "page" in name:
+            rows.append(weighed("T5", name, content))
     return rows
 
 

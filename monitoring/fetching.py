@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.translation import gettext as _
+
+from instruments.models import Instrument
 from monitoring.models import Lane, Outcome, SyncTarget
 
 _FAILING = {Outcome.TRANSIENT, Outcome.NEEDS_ATTENTION, Outcome.BUG}
@@ -30,6 +33,20 @@ class Fetching:
     def history_back_to(self) -> datetime | None:
         """The instant from which on everything is stored."""
         return self.history.watermark_at if self.history is not None else None
+
+
+def not_let(resource: str, instrument: Instrument | None = None) -> str:
+    """Why MyCirrus does not let ``resource`` be read, of ``instrument`` or of any, in a sentence; "" where it does.
+
+    What is not allowed must not read as if there were nothing.
+    """
+    refused = SyncTarget.objects.filter(
+        resource=resource, lane=Lane.LIVE, outcome=Outcome.NEEDS_ATTENTION, instrument__gone_at=None
+    )
+    if instrument is not None:
+        refused = refused.filter(instrument=instrument)
+    message = refused.values_list("message", flat=True).first()
+    return "" if message is None else _("MyCirrus does not let this be read. {}").format(message)
 
 
 def fetchings(targets: Iterable[SyncTarget]) -> list[Fetching]:

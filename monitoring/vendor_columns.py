@@ -7,6 +7,8 @@ from typing import Any
 from instruments.mycirrus import NOISE_VALUES
 from monitoring.models import (
     AudioRecording,
+    BandRollup,
+    Bucket,
     Calibration,
     CalibrationLogEntry,
     Event,
@@ -17,6 +19,7 @@ from monitoring.models import (
     NoiseRollup,
     ParticulateSample,
     PeakParticleVelocity,
+    SampleRollup,
     StatusChange,
     SystemIntegrityCheck,
     VibrationDose,
@@ -76,7 +79,7 @@ def _bands(bands: FrequencyMeasurement.Bands) -> Series:
     )
 
 
-def _rollups(bucket: NoiseRollup.Bucket) -> Series:
+def _rollups(bucket: Bucket) -> Series:
     """Sums of levels in names of ours: LAeq is 10 log(energy_s / valid_s), over several rows of their sums (R1)."""
     return Series(
         NoiseRollup,
@@ -93,6 +96,31 @@ def _rollups(bucket: NoiseRollup.Bucket) -> Series:
     )
 
 
+def _sample_rollups(resource: str, bucket: Bucket) -> Series:
+    """Sums of samples by our names of their values: see `SampleRollup`."""
+    columns = {
+        "startTime": "start_at",
+        "duration": "bucket_s",
+        "count": "count",
+        "sums": "sums",
+        "valid": "valid",
+    }
+    return Series(SampleRollup, "start_at", columns, only={"resource": resource, "bucket_s": bucket})
+
+
+def _band_rollups(bands: FrequencyMeasurement.Bands, bucket: Bucket) -> Series:
+    """Sums of spectra by the names of their bands: see `BandRollup`."""
+    columns = {
+        "startTime": "start_at",
+        "duration": "bucket_s",
+        "type": "bands",
+        "count": "count",
+        "valid_s": "valid_s",
+        "sums": "sums",
+    }
+    return Series(BandRollup, "start_at", columns, only={"bands": bands, "bucket_s": bucket})
+
+
 def _periods(model: Any, bounds: str = "", **columns: str) -> Series:
     return Series(
         model,
@@ -101,6 +129,9 @@ def _periods(model: Any, bounds: str = "", **columns: str) -> Series:
         bounds=bounds,
     )
 
+
+_BUCKETS = {"quarters": Bucket.QUARTER, "hours": Bucket.HOUR, "days": Bucket.DAY}
+_SAMPLED = ("weather", "particulates", "gases", "ppv", "vdv", "stats")
 
 SERIES: dict[str, Series] = {
     "noise": Series(
@@ -114,9 +145,7 @@ SERIES: dict[str, Series] = {
         },
         bounds="noise",
     ),
-    "noise-quarters": _rollups(NoiseRollup.Bucket.QUARTER),
-    "noise-hours": _rollups(NoiseRollup.Bucket.HOUR),
-    "noise-days": _rollups(NoiseRollup.Bucket.DAY),
+    **{f"noise-{name}": _rollups(bucket) for name, bucket in _BUCKETS.items()},
     "calibrations": Series(
         Calibration,
         "at",
@@ -257,4 +286,17 @@ SERIES: dict[str, Series] = {
     "calibration-log": Series(
         CalibrationLogEntry, "at", {"time": "at", "user": "user", "message": "message"}, tie="digest"
     ),
+    **{
+        f"{resource}-{name}": _band_rollups(bands, bucket)
+        for resource, bands in (
+            ("octave", FrequencyMeasurement.Bands.OCTAVE),
+            ("third-octave", FrequencyMeasurement.Bands.THIRD),
+        )
+        for name, bucket in _BUCKETS.items()
+    },
+    **{
+        f"{resource}-{name}": _sample_rollups(resource, bucket)
+        for resource in _SAMPLED
+        for name, bucket in _BUCKETS.items()
+    },
 }

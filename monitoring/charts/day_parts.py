@@ -12,7 +12,7 @@ from instruments.models import Instrument
 from instruments.statements import planned_cursor
 from monitoring.acoustics.day_periods import Hours, Measured, Part, lden, pooled
 from monitoring.charts.series import epoch_sql, organisation_of
-from monitoring.models import NoiseRollup
+from monitoring.models import Bucket, NoiseRollup
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _quarters(
     """
     sql = f"""
         SELECT {epoch_sql('"start_at"')}, "energy", "valid_s", "LAFMax", "count" FROM "{NoiseRollup._meta.db_table}"
-        WHERE "organisation_id" = %s AND "instrument_id" = %s AND "bucket_s" = {NoiseRollup.Bucket.QUARTER.value}
+        WHERE "organisation_id" = %s AND "instrument_id" = %s AND "bucket_s" = {Bucket.QUARTER.value}
           AND "start_at" >= %s AND "start_at" < %s
     """  # noqa: S608 - every name is ours, every value is a parameter
     span = [connection.ops.adapt_datetimefield_value(at.astimezone(UTC)) for at in (start, end)]

@@ -60,6 +60,7 @@ class Panel:
 class Kind:
     """One table of samples, and how it is told on a page."""
 
+    resource: str
     title: Any
     model: type[SeriesRow]
     # By the name that an address has for them; the first is meant when none is named.
@@ -76,6 +77,7 @@ _MEANS = _(
 # out on purpose: dominant frequencies, which belong to single peaks.
 KINDS: dict[str, Kind] = {
     Resource.PARTICULATES: Kind(
+        Resource.PARTICULATES,
         _("Particulates"),
         ParticulateSample,
         {
@@ -94,6 +96,7 @@ KINDS: dict[str, Kind] = {
         _MEANS,
     ),
     Resource.GASES: Kind(
+        Resource.GASES,
         _("Gases"),
         GasSample,
         {
@@ -121,6 +124,7 @@ KINDS: dict[str, Kind] = {
         _MEANS,
     ),
     Resource.PPV: Kind(
+        Resource.PPV,
         _("Peak particle velocity"),
         PeakParticleVelocity,
         {
@@ -138,6 +142,7 @@ KINDS: dict[str, Kind] = {
         _("Each point is the highest PPV of its interval, per axis."),
     ),
     Resource.VDV: Kind(
+        Resource.VDV,
         _("Vibration dose value"),
         VibrationDose,
         {
@@ -159,6 +164,7 @@ KINDS: dict[str, Kind] = {
         ),
     ),
     Resource.WEATHER: Kind(
+        Resource.WEATHER,
         _("Weather"),
         WeatherSample,
         {
@@ -210,6 +216,7 @@ KINDS: dict[str, Kind] = {
     ),
     # Last, because it is about the monitor and not about its surroundings.
     Resource.STATS: Kind(
+        Resource.STATS,
         _("Health of the monitor"),
         MonitorStats,
         {

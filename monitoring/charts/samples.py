@@ -1,12 +1,14 @@
 """Weather, air-quality and vibration series for charts, each quantity by its own rule; it judges no value.
 
-How each quantity is formed is said once, in `sample_kinds` (R4). Every bucket is made of the recorded rows, in SQL.
+How each quantity is formed is said once, in `sample_kinds` (R4). Up to a day and a half comes from the recorded rows,
+longer ranges from their rollups, whose sums are exact; both in SQL.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from django.db import connection
@@ -15,10 +17,9 @@ from instruments.models import Instrument
 from instruments.statements import planned_cursor
 from monitoring.acoustics.levels import coverage
 from monitoring.charts.sample_kinds import How, Kind, Panel, Quantity
+from monitoring.charts.sample_sums import USUAL_S, lasted, of_bucket, of_rows, panel_of_bucket, panel_of_rows
 from monitoring.charts.series import bucket_for, epoch_sql, organisation_of
-from monitoring.models import SeriesRow
-
-USUAL_S = 60.0
+from monitoring.models import Bucket, OfSeries, SampleRollup, SeriesRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,11 @@ def sample_series(
     length = -(-int(end.timestamp()) // bucket_s) - first
     since = datetime.fromtimestamp(first * bucket_s, tz=UTC)
     until = since + timedelta(seconds=bucket_s * length)
-    buckets = list(
-        sample_buckets(kind.model, panel, instrument.pk, organisation_id, since, until, bucket_s, period_s)
-    )
+    stretch = instrument.pk, organisation_id, since, until, bucket_s
+    if bucket_s in Bucket:
+        buckets = list(rolled_buckets(kind, panel, *stretch))
+    else:
+        buckets = list(sample_buckets(kind.model, panel, *stretch, period_s))
     valid = [0.0] * length
     for bucket in buckets:
         valid[bucket[0] - first] = bucket[1]
@@ -92,7 +95,6 @@ def sample_series(
 
 # Sum of value x seconds, seconds, lowest, highest. Of a direction: the wind's way east and north, seconds, nothing.
 _Sums = tuple[float, float, float | None, float | None]
-_MOST = "1e30"
 # In metres: less is what rounding leaves of winds that undo each other.
 _NOWHERE = 1e-6
 
@@ -138,24 +140,6 @@ def _period(model: type[SeriesRow], instrument: Instrument, end: datetime) -> fl
     return seconds or USUAL_S
 
 
-def _sums(quantity: Quantity, seconds: str) -> str:
-    """The SQL of one quantity's `_Sums`, where a row lasts ``seconds``."""
-    name = quantity.column
-    # What no instrument can have measured is stored as it came, and a sum of it may be more than a number holds.
-    value = (
-        f'CASE WHEN "{name}" > {_MOST} THEN {_MOST} WHEN "{name}" < -{_MOST} THEN -{_MOST} ELSE "{name}" END'
-    )
-    parts = [f"{seconds} * ({value})", seconds]
-    ends = [f'MIN("{name}")', f'MAX("{name}")']
-    known = f'"{name}" IS NOT NULL'
-    if quantity.how == How.DIRECTION:
-        parts = [f'{seconds} * "{quantity.speed}" * {turn}(RADIANS("{name}"))' for turn in ("SIN", "COS")]
-        known += f' AND "{quantity.speed}" IS NOT NULL'
-        ends = [f"SUM(CASE WHEN {known} THEN {seconds} ELSE 0 END)", "NULL"]
-    summed = [f"SUM(CASE WHEN {known} THEN {part} ELSE 0 END)" for part in parts]
-    return ", ".join(summed + ends)
-
-
 def sample_buckets(
     model: type[SeriesRow],
     panel: Panel,
@@ -170,19 +154,42 @@ def sample_buckets(
 
     The caller answers for the instrument being the organisation's.
     """
-    # A row whose length MyCirrus did not give weighs as one usual period.
-    seconds = f'COALESCE("duration_s", {float(usual_s)})'
-    columns = [quantity.column for quantity in panel.quantities]
-    any_value = " OR ".join(f'"{name}" IS NOT NULL' for name in columns)
-    sums = ", ".join(_sums(quantity, seconds) for quantity in panel.quantities)
+    seconds = lasted(usual_s)
+    told = panel_of_rows(panel, seconds), *(of_rows(quantity, seconds) for quantity in panel.quantities)
+    yield from _read(model, told, instrument_id, organisation_id, since, until, bucket_s, "GROUP BY bucket")
+
+
+def rolled_buckets(
+    kind: Kind,
+    panel: Panel,
+    instrument_id: int,
+    organisation_id: int,
+    since: datetime,
+    until: datetime,
+    bucket_s: int,
+) -> Iterator[tuple[Any, ...]]:
+    """The same as they were summed when their rows were stored, which may be gone by now."""
+    (name,) = (name for name, each in kind.panels.items() if each is panel)
+    told = panel_of_bucket(name), *map(of_bucket, panel.quantities)
+    only = f'AND "resource" = \'{kind.resource}\' AND "bucket_s" = {int(bucket_s)}'
+    yield from _read(SampleRollup, told, instrument_id, organisation_id, since, until, bucket_s, only)
+
+
+def _read(
+    model: type[OfSeries],
+    told: Iterable[Sequence[str]],
+    instrument_id: int,
+    organisation_id: int,
+    since: datetime,
+    until: datetime,
+    bucket_s: int,
+    ending: str,
+) -> Iterator[tuple[Any, ...]]:
     started = '"start_at"'
     sql = f"""
-        SELECT {epoch_sql(started)} / {int(bucket_s)} AS bucket,
-               SUM(CASE WHEN {any_value} THEN {seconds} ELSE 0 END),
-               SUM(CASE WHEN {any_value} THEN 1 ELSE 0 END), {sums}
+        SELECT {epoch_sql(started)} / {int(bucket_s)} AS bucket, {", ".join(chain.from_iterable(told))}
         FROM "{model._meta.db_table}"
-        WHERE "organisation_id" = %s AND "instrument_id" = %s AND "start_at" >= %s AND "start_at" < %s
-        GROUP BY bucket
+        WHERE "organisation_id" = %s AND "instrument_id" = %s AND "start_at" >= %s AND "start_at" < %s {ending}
     """  # noqa: S608 - every name is ours, every value is a parameter
     parameters: list[Any] = [
         organisation_id,

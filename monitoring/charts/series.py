@@ -13,7 +13,7 @@ from instruments.models import Instrument
 from instruments.statements import planned_cursor
 from instruments.tenancy import active_organisation_id
 from monitoring.acoustics.levels import coverage, energy_mean, level_of
-from monitoring.models import NoiseMeasurement, NoiseRollup
+from monitoring.models import Bucket, NoiseMeasurement, NoiseRollup
 from monitoring.sync.rollups import weighed
 
 MOST_POINTS = 1500
@@ -21,7 +21,7 @@ MOST_POINTS = 1500
 _FROM_ROWS = (60, 120, 300, 600)
 # For measurements as long alone: of shorter ones a week's rows are too many, and a quarter of an hour is as good.
 _TEN_MINUTES = 600
-BUCKETS = (*_FROM_ROWS, *NoiseRollup.Bucket.values)
+BUCKETS = (*_FROM_ROWS, *Bucket.values)
 
 
 @dataclass(frozen=True, slots=True)

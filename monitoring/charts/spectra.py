@@ -1,11 +1,14 @@
 """Band levels for charts: the spectrum stored nearest to an instant, and spectrograms averaged by energy (R1).
 
+Columns of up to ten minutes come from the spectra themselves, longer ones from the rollups, whose sums are exact.
+
 Levels are Leq per band in dB, Z-weighted, as MyCirrus gives them.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,16 +20,16 @@ from instruments.statements import planned_cursor
 from monitoring.acoustics.bands import band_hz, band_levels
 from monitoring.acoustics.levels import coverage
 from monitoring.charts.series import epoch_sql, organisation_of
-from monitoring.models import FrequencyMeasurement
+from monitoring.models import BandRollup, Bucket, FrequencyMeasurement
 from monitoring.possible import AHEAD
 
 MOST_COLUMNS = 1000
-# Every row of the stretch is read: of a longer one only its end is drawn.
-LONGEST = timedelta(days=31)
-_BUCKETS = (60, 120, 300, 600, 900, 1800, 3600)
+_BUCKETS = (60, 120, 300, 600, *Bucket.values)
 USUAL_S = 60.0
 # exp(L x this) is 10^(L / 10), and quicker.
 _NEPER = math.log(10) / 10
+# In dB: what no instrument can have measured is stored as it came, and its energy may be more than a number holds.
+_MOST_DB = 1000.0
 Bands = FrequencyMeasurement.Bands
 
 
@@ -87,26 +90,29 @@ def spectrogram(
     rows = FrequencyMeasurement.objects.filter(instrument=instrument, bands=bands, start_at__lt=end)
     period_s = rows.order_by("-start_at").values_list("duration_s", flat=True).first() or USUAL_S
     shortest = max((end - start).total_seconds() / (MOST_COLUMNS - 1), period_s)
-    bucket_s = next((bucket for bucket in _BUCKETS if bucket >= shortest), math.ceil(shortest))
+    bucket_s = next((bucket for bucket in _BUCKETS if bucket >= shortest), _BUCKETS[-1])
     first = int(start.timestamp()) // bucket_s
     length = -(-int(end.timestamp()) // bucket_s) - first
     since = datetime.fromtimestamp(first * bucket_s, tz=UTC)
     until = since + timedelta(seconds=bucket_s * length)
-    # Of each band: seconds times energy, and seconds, in each column. Found by name, for a month has a million values.
+    # Of each band: seconds times energy, and seconds, in each column.
     lanes: dict[str, tuple[list[float], list[float]] | None] = {}
     valid, count = 0.0, 0
-    for epoch, duration, levels in _rows(instrument, bands, since, until):
-        column, weight = epoch // bucket_s - first, duration or period_s
-        for name, level in levels.items():
+    summed: Iterable[tuple[int, BandSums]]
+    if bucket_s in Bucket:
+        summed = _rolled(instrument, bands, since, until, bucket_s)
+    else:
+        summed = band_sums(instrument, bands, since, until, bucket_s, period_s).items()
+    for epoch, told in summed:
+        column = epoch // bucket_s - first
+        for name, (energy, seconds) in told.sums.items():
             if name not in lanes:
                 lanes[name] = None if band_hz(name) is None else ([0.0] * length, [0.0] * length)
             lane = lanes[name]
-            if lane is None or level is None:
-                continue
-            lane[0][column] += weight * math.exp(level * _NEPER)
-            lane[1][column] += weight
-        valid += weight
-        count += 1
+            if lane is not None:
+                lane[0][column], lane[1][column] = energy, seconds
+        valid += told.valid_s
+        count += told.count
     held = {band_hz(name) or 0.0: lane for name, lane in lanes.items() if lane is not None}
     ordered = sorted(held)
     return Spectrogram(
@@ -123,6 +129,67 @@ def spectrogram(
         coverage_pct=coverage(valid, (min(until, now) - since).total_seconds()),
         count=count,
     )
+
+
+@dataclass(slots=True)
+class BandSums:
+    """Of some spectra together: how many, their seconds, and by band seconds × energy and the seconds with a level."""
+
+    count: int = 0
+    valid_s: float = 0.0
+    sums: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, levels: Mapping[str, float | None], seconds: float) -> None:
+        """One spectrum that lasted so long."""
+        sums = self.sums
+        for name, level in levels.items():
+            if level is None:
+                continue
+            energy = seconds * math.exp(max(min(level, _MOST_DB), -_MOST_DB) * _NEPER)
+            if name in sums:
+                sums[name][0] += energy
+                sums[name][1] += seconds
+            else:
+                sums[name] = [energy, seconds]
+        self.valid_s += seconds
+        self.count += 1
+
+    def join(self, count: int, valid_s: float, sums: Mapping[str, Sequence[float]]) -> None:
+        """Others that were summed before."""
+        for name, (energy, seconds) in sums.items():
+            held = self.sums.setdefault(name, [0.0, 0.0])
+            held[0] += energy
+            held[1] += seconds
+        self.valid_s += valid_s
+        self.count += count
+
+
+def band_sums(
+    instrument: Instrument, bands: str, since: datetime, until: datetime, bucket_s: int, usual_s: float
+) -> dict[int, BandSums]:
+    """The sums of the spectra that start in [since, until), by the seconds since 1970 at which their bucket begins.
+
+    ``usual_s`` stands for the length of one that MyCirrus did not give.
+    """
+    found: dict[int, BandSums] = defaultdict(BandSums)
+    for epoch, duration, levels in _rows(instrument, bands, since, until):
+        found[epoch // bucket_s * bucket_s].add(levels, duration or usual_s)
+    return found
+
+
+def _rolled(
+    instrument: Instrument, bands: str, since: datetime, until: datetime, bucket_s: int
+) -> Iterator[tuple[int, BandSums]]:
+    rows = BandRollup.objects.filter(
+        organisation_id=organisation_of(instrument),
+        instrument=instrument,
+        bands=bands,
+        bucket_s=bucket_s,
+        start_at__gte=since,
+        start_at__lt=until,
+    )
+    for at, *told in rows.values_list("start_at", "count", "valid_s", "sums"):
+        yield int(at.timestamp()), BandSums(*told)
 
 
 def _rows(

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from .series import OfSeries, SeriesRow
+from .series import Rollup, SeriesRow
 
 
 class NoiseMeasurement(SeriesRow):
@@ -38,24 +38,16 @@ class NoiseMeasurement(SeriesRow):
     LeqT2Max = models.FloatField(null=True)
 
 
-class NoiseRollup(OfSeries):
+class NoiseRollup(Rollup):
     """All measurements that start in one bucket of UTC time: sums and extremes, never a percentile (R5).
 
     LAeq of any range is 10 log(sum of energy / sum of valid_s) over its buckets (R1), exactly.
     """
 
-    class Bucket(models.IntegerChoices):
-        QUARTER = 900, "15 minutes"
-        HOUR = 3600, "hour"
-        DAY = 86400, "day"
-
     pk = models.CompositePrimaryKey("organisation_id", "instrument_id", "bucket_s", "start_at")
-    bucket_s = models.PositiveIntegerField(choices=Bucket.choices)
-    start_at = models.DateTimeField()
-    # Sum of seconds x 10^(LAeq / 10); the seconds that had an LAeq; how many measurements.
+    # Sum of seconds x 10^(LAeq / 10); the seconds that had an LAeq.
     energy = models.FloatField()
     valid_s = models.FloatField()
-    count = models.PositiveIntegerField()
     LAeq_min = models.FloatField(null=True)
     LAeq_max = models.FloatField(null=True)
     LAFMax = models.FloatField(null=True)

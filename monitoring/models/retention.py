@@ -8,7 +8,7 @@ from instruments.tenancy import OrgOwned
 
 
 class Retention(OrgOwned):
-    """One resource's rows are let go after so many days; the rollups of noise stay, other kinds have none."""
+    """One resource's rows are let go after so many days; their rollups stay."""
 
     resource = models.CharField(max_length=16)
     days = models.PositiveIntegerField(

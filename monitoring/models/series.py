@@ -60,6 +60,60 @@ class FrequencyMeasurement(SeriesRow):
     levels = models.JSONField()
 
 
+class Bucket(models.IntegerChoices):
+    """How long the stretches of UTC time are, in seconds, by which rows are summed."""
+
+    QUARTER = 900, "15 minutes"
+    HOUR = 3600, "hour"
+    DAY = 86400, "day"
+
+
+class Rollup(OfSeries):
+    """Sums of the ``count`` rows that start in one bucket of UTC time."""
+
+    bucket_s = models.PositiveIntegerField(choices=Bucket.choices)
+    start_at = models.DateTimeField()
+    count = models.PositiveIntegerField()
+
+    class Meta(OfSeries.Meta):
+        abstract = True
+
+
+class SampleRollup(Rollup):
+    """All rows of one table of samples that start in one bucket of UTC time: sums and extremes (R4).
+
+    `sums` are by column: value × seconds, the seconds that had one, the lowest, the highest. Of a wind direction: the
+    wind's way east and north in metres, the seconds that had one. `valid` is by panel of a chart: the seconds and the
+    rows that had any of its quantities.
+    """
+
+    pk = models.CompositePrimaryKey("organisation_id", "instrument_id", "resource", "bucket_s", "start_at")
+    resource = models.CharField(max_length=16)
+    sums = models.JSONField()
+    valid = models.JSONField()
+
+    def __str__(self) -> str:
+        return (
+            f"{self.resource}, {self.bucket_s} s of {self.instrument_id} from {self.start_at:%Y-%m-%d %H:%M}Z"
+        )
+
+
+class BandRollup(Rollup):
+    """All spectra of one kind of bands that start in one bucket of UTC time.
+
+    `sums` are by band: seconds × 10^(level / 10), and the seconds that had a level, so that its Leq over any buckets is
+    10 log of the sum of the one by the sum of the other (R1). `valid_s` are the seconds of `count` spectra.
+    """
+
+    pk = models.CompositePrimaryKey("organisation_id", "instrument_id", "bands", "bucket_s", "start_at")
+    bands = models.CharField(max_length=8, choices=FrequencyMeasurement.Bands.choices)
+    valid_s = models.FloatField()
+    sums = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"{self.bands}, {self.bucket_s} s of {self.instrument_id} from {self.start_at:%Y-%m-%d %H:%M}Z"
+
+
 class WeatherSample(SeriesRow):
     """Weather over one minute. Pressure comes in bar and is kept in hPa, as people read it."""
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from instruments.models import Instrument
 from monitoring.acoustics.levels import level_of
-from monitoring.charts.samples import USUAL_S, line_of, sample_buckets
+from monitoring.charts.sample_sums import USUAL_S
+from monitoring.charts.samples import line_of, sample_buckets
 from monitoring.charts.series import organisation_of
 from monitoring.day_lines import QUARTER, QUARTERS, day_line, day_text, quarter_of
 from monitoring.day_quantities import QUANTITIES, DayQuantity, day_order
-from monitoring.models import InstrumentStatus, NoiseRollup, SeriesRow
+from monitoring.models import Bucket, InstrumentStatus, NoiseRollup, SeriesRow
 from monitoring.possible import AHEAD, newest_of
 
 _LENGTH = int(QUARTER.total_seconds())
@@ -59,7 +60,7 @@ def _quarters(quantity: DayQuantity, instrument: Instrument, first: datetime) ->
     if quantity.panel is None:
         rows = NoiseRollup.objects.filter(
             instrument=instrument,
-            bucket_s=NoiseRollup.Bucket.QUARTER,
+            bucket_s=Bucket.QUARTER,
             start_at__gte=first,
             start_at__lt=first + QUARTERS * QUARTER,
         )

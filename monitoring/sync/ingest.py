@@ -234,7 +234,7 @@ def noise_store(*, instrument: Instrument, rows: Iterable[NoiseRow], now: dateti
     ):
         present = present_of(instrument, now)
     usual = length or present.level_seconds or 60.0
-    for first, until in _stretches(written):
+    for first, until in stretches(written):
         noise_rollups_refresh(instrument=instrument, first=first, last=until, usual_s=usual)
     told: dict[str, Any] = {}
     if last is not None and newest is not None and _is_newer(last, present.level_at, now):
@@ -277,7 +277,7 @@ def framed(
     }
 
 
-def _stretches(instants: Iterable[datetime]) -> Iterator[tuple[datetime, datetime]]:
+def stretches(instants: Iterable[datetime]) -> Iterator[tuple[datetime, datetime]]:
     """The first and the last of those that are less than a day apart: a clock that is set wrong is decades away."""
     ordered = sorted(instants)
     breaks = compress(count(1), map(DAY.__lt__, map(sub, ordered[1:], ordered)))

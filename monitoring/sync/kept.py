@@ -13,6 +13,7 @@ from monitoring.alerts.facts import instrument_judge
 from monitoring.alerts.incidents import sics_judge
 from monitoring.alerts.kinds import CALIBRATION
 from monitoring.alerts.limits import levels_judge
+from monitoring.charts.sample_sums import USUAL_S
 from monitoring.flags import impossible_note
 from monitoring.models import (
     AlertKind,
@@ -27,6 +28,8 @@ from monitoring.models import (
 )
 from monitoring.possible import newest_of
 from monitoring.sync import ingest
+from monitoring.sync.band_rollups import band_rollups_refresh
+from monitoring.sync.rollups import sample_rollups_refresh
 from monitoring.sync.upsert import series_write, value_columns
 
 Store = Callable[[Instrument, Sequence[Any], datetime], bool]
@@ -73,6 +76,9 @@ def samples(
         }
         framed = ingest.framed(instrument, starts, seconds, extras(rows, told.unknown))
         written = series_write(model, framed | columns)
+        usual = next((each for each in reversed(seconds) if each), USUAL_S)
+        for first, last in ingest.stretches(written) if written else ():
+            sample_rollups_refresh(instrument=instrument, model=model, first=first, last=last, usual_s=usual)
         at = newest_of(starts, now)
         newest = None if at is None else rows[starts.index(at)]
         if latest is not None and newest is not None and len(columns) < len(plain):
@@ -141,7 +147,13 @@ def bands(bands: str) -> Store:
         columns: dict[str, Sequence[Any]] = {"bands": [bands] * len(rows), "levels": levels}
         beside = extras(rows, beside_bands(names_of(rows)))
         framed = ingest.framed(instrument, starts, seconds, beside)
-        return bool(series_write(FrequencyMeasurement, framed | columns))
+        written = series_write(FrequencyMeasurement, framed | columns)
+        usual = next((each for each in reversed(seconds) if each), ingest.level_seconds(instrument))
+        for first, last in ingest.stretches(written) if written else ():
+            band_rollups_refresh(
+                instrument=instrument, bands=bands, first=first, last=last, usual_s=usual or USUAL_S
+            )
+        return bool(written)
 
     return store
 

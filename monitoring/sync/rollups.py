@@ -1,5 +1,7 @@
 """Keeping rollups exact: what changed is summed anew from its own rows, never adjusted by a difference."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,10 +9,19 @@ from django.db import connection
 
 from instruments.models import Instrument
 from instruments.statements import planned_cursor
-from monitoring.models import NoiseMeasurement, NoiseRollup
+from monitoring.charts.sample_kinds import KINDS
+from monitoring.charts.sample_sums import (
+    USUAL_S,
+    document,
+    lasted,
+    of_buckets,
+    of_rows,
+    panel_of_buckets,
+    panel_of_rows,
+)
+from monitoring.models import Bucket, NoiseMeasurement, NoiseRollup, OfSeries, SampleRollup, SeriesRow
 
 _COLUMNS = '"energy", "valid_s", "count", "LAeq_min", "LAeq_max", "LAFMax", "LCPeak"'
-_UPDATES = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", "))
 _OF_ROWS = 'COUNT(*), MIN("LAeq"), MAX("LAeq"), MAX("LAFMax"), MAX("LCPeak")'
 # Sums of sums, least of least: a bucket of buckets holds exactly what its measurements do.
 _OF_BUCKETS = (
@@ -30,37 +41,95 @@ def weighed(usual_s: float) -> str:
     """
 
 
-def _floor(at: datetime, bucket_s: int) -> datetime:
+def bucket_start(at: datetime, bucket_s: int) -> datetime:
+    """When the bucket of UTC time begins that ``at`` falls into."""
     return datetime.fromtimestamp(int(at.timestamp()) // bucket_s * bucket_s, tz=UTC)
 
 
 def noise_rollups_refresh(
-    *, instrument: Instrument, first: datetime, last: datetime, usual_s: float = 60.0
+    *, instrument: Instrument, first: datetime, last: datetime, usual_s: float = USUAL_S
 ) -> None:
     """Sum anew every bucket that a measurement starting in [first, last] falls into.
 
     ``usual_s`` stands for the length of a measurement whose own MyCirrus did not give.
     """
-    rolled = NoiseRollup._meta.db_table
-    source, sums, within = NoiseMeasurement._meta.db_table, f"{weighed(usual_s)}, {_OF_ROWS}", ""
+    sums = Sums(NoiseRollup, {}, NoiseMeasurement, _COLUMNS, f"{weighed(usual_s)}, {_OF_ROWS}", _OF_BUCKETS)
+    _sum_anew(sums, instrument, first, last)
+
+
+def sample_rollups_refresh(
+    *,
+    instrument: Instrument,
+    model: type[SeriesRow],
+    first: datetime,
+    last: datetime,
+    usual_s: float = USUAL_S,
+) -> None:
+    """The same of the samples that are kept in ``model``."""
+    kind, seconds = _KINDS[model], lasted(usual_s)
+    quantities = {each.column: each for panel in kind.panels.values() for each in panel.quantities}
+    rows = (
+        "COUNT(*)",
+        document((name, of_rows(each, seconds)) for name, each in quantities.items()),
+        document((name, panel_of_rows(panel, seconds)) for name, panel in kind.panels.items()),
+    )
+    buckets = (
+        'SUM("count")',
+        document((name, of_buckets(each)) for name, each in quantities.items()),
+        document((name, panel_of_buckets(name)) for name in kind.panels),
+    )
+    key, columns = {"resource": kind.resource}, '"count", "sums", "valid"'
+    _sum_anew(
+        Sums(SampleRollup, key, model, columns, ", ".join(rows), ", ".join(buckets)), instrument, first, last
+    )
+
+
+_KINDS = {kind.model: kind for kind in KINDS.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What is summed into which table, in SQL: out of the rows of `source`, and out of its own shorter buckets.
+
+    `key` is what its rows are told apart by beside instrument, bucket and instant.
+    """
+
+    table: type[OfSeries]
+    key: Mapping[str, str]
+    source: type[SeriesRow]
+    columns: str
+    of_rows: str
+    of_buckets: str
+
+
+def _sum_anew(told: Sums, instrument: Instrument, first: datetime, last: datetime) -> None:
+    rolled, source, sums, within = told.table._meta.db_table, told.source._meta.db_table, told.of_rows, ""
+    names = "".join(f'"{name}", ' for name in told.key)
+    values = "".join(f"'{value}', " for value in told.key.values())
+    same = "".join(f" AND \"{name}\" = '{value}'" for name, value in told.key.items())
+    updates = ", ".join(f"{name} = excluded.{name}" for name in told.columns.split(", "))
     with planned_cursor() as cursor:
         # Shortest first: only these read the measurements, each longer bucket is summed from those before it.
-        for bucket_s in sorted(NoiseRollup.Bucket.values):
-            start, end = _floor(first, bucket_s), _floor(last, bucket_s) + timedelta(seconds=bucket_s)
+        for bucket_s in sorted(Bucket.values):
+            start, end = (
+                bucket_start(first, bucket_s),
+                bucket_start(last, bucket_s) + timedelta(seconds=bucket_s),
+            )
             bucket, common, stretches = _buckets(start, end, int(bucket_s))
             cursor.executemany(
                 f"""
-                INSERT INTO "{rolled}" ("organisation_id", "instrument_id", "bucket_s", "start_at", {_COLUMNS})
-                SELECT "organisation_id", "instrument_id", {int(bucket_s)}, {bucket}, {sums}
+                INSERT INTO "{rolled}"
+                    ("organisation_id", "instrument_id", {names}"bucket_s", "start_at", {told.columns})
+                SELECT "organisation_id", "instrument_id", {values}{int(bucket_s)}, {bucket}, {sums}
                 FROM "{source}"
-                WHERE "start_at" >= %s AND "start_at" < %s AND "organisation_id" = %s AND "instrument_id" = %s {within}
-                GROUP BY "organisation_id", "instrument_id" {common}
-                ON CONFLICT ("organisation_id", "instrument_id", "bucket_s", "start_at")
-                DO UPDATE SET {_UPDATES}
+                WHERE "start_at" >= %s AND "start_at" < %s AND "organisation_id" = %s AND "instrument_id" = %s{within}
+                GROUP BY "organisation_id", "instrument_id"{common}
+                ON CONFLICT ("organisation_id", "instrument_id", {names}"bucket_s", "start_at")
+                DO UPDATE SET {updates}
                 """,  # noqa: S608 - every name is ours, every value is a parameter
                 [(*stretch, instrument.organisation_id, instrument.pk) for stretch in stretches],
             )
-            source, sums, within = rolled, _OF_BUCKETS, f'AND "bucket_s" = {int(bucket_s)}'
+            source, sums, within = rolled, told.of_buckets, f'{same} AND "bucket_s" = {int(bucket_s)}'
 
 
 def _buckets(start: datetime, end: datetime, bucket_s: int) -> tuple[str, str, list[tuple[Any, ...]]]:

@@ -11,7 +11,7 @@ import orjson
 from django.db import IntegrityError, connection, models, transaction
 
 from instruments.statements import in_parts
-from monitoring.models import SeriesRow
+from monitoring.models import OfSeries, SeriesRow
 
 # So few rows are written by one plain statement.
 FEW = 20
@@ -25,13 +25,13 @@ Row = tuple[Any, ...]
 
 
 @cache
-def key_columns(model: type[SeriesRow]) -> tuple[str, ...]:
+def key_columns(model: type[OfSeries]) -> tuple[str, ...]:
     """The columns of the natural key."""
     return tuple(str(field.column) for field in model._meta.pk_fields)
 
 
 @cache
-def value_columns(model: type[SeriesRow]) -> tuple[str, ...]:
+def value_columns(model: type[OfSeries]) -> tuple[str, ...]:
     """Every other column."""
     key = key_columns(model)
     return tuple(
@@ -40,7 +40,7 @@ def value_columns(model: type[SeriesRow]) -> tuple[str, ...]:
 
 
 @cache
-def _documents(model: type[SeriesRow]) -> frozenset[str]:
+def _documents(model: type[OfSeries]) -> frozenset[str]:
     """The columns that hold JSON."""
     return frozenset(
         str(field.column) for field in model._meta.concrete_fields if isinstance(field, models.JSONField)
@@ -51,7 +51,7 @@ def _quoted(names: Iterable[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
 
 
-def _on_conflict(model: type[SeriesRow], names: Sequence[str]) -> str:
+def _on_conflict(model: type[OfSeries], names: Sequence[str]) -> str:
     values = names[len(key_columns(model)) :]
     if not values:
         # Rows that say no more than when they began.
@@ -64,12 +64,12 @@ def _on_conflict(model: type[SeriesRow], names: Sequence[str]) -> str:
     return f"ON CONFLICT ({_quoted(key_columns(model))}) DO UPDATE SET {updates} WHERE ({mine}) {differs} ({theirs})"
 
 
-def series_write(model: type[SeriesRow], columns: Mapping[str, Sequence[Any]]) -> Sequence[datetime]:
+def series_write(model: type[OfSeries], columns: Mapping[str, Sequence[Any]]) -> Sequence[datetime]:
     """Insert or correct rows of one series, given by column, by their natural key, in the open transaction.
 
-    A column that is not given stays as it is stored, and so does a document's member that no row names: MyCirrus leaves
-    out what it cannot give at the moment. A row given twice in one call counts as its last. Returns when those begin
-    that are new or say something else than before.
+    A column that is not given stays as it is stored, and so does a document's member that no row of MyCirrus names: it
+    leaves out what it cannot give at the moment. A row given twice in one call counts as its last. Returns when those
+    begin that are new or say something else than before.
     """
     key = key_columns(model)
     starts = columns["start_at"] if columns else ()
@@ -133,7 +133,10 @@ def _unlike(stored: Iterator[Row], rows: Iterator[Row]) -> tuple[int, list[Row]]
     return same, []
 
 
-def _places(model: type[SeriesRow], names: Sequence[str]) -> list[int]:
+def _places(model: type[OfSeries], names: Sequence[str]) -> list[int]:
+    # Of what MyCirrus sends: our own sums are whole.
+    if not issubclass(model, SeriesRow):
+        return []
     return [place for place, name in enumerate(names) if name in _documents(model)]
 
 
@@ -164,7 +167,7 @@ def _merge(
     return merged
 
 
-def _select(model: type[SeriesRow], cells: Iterable[str], starting: str) -> str:
+def _select(model: type[OfSeries], cells: Iterable[str], starting: str) -> str:
     """What is stored of one series, by the condition ``starting`` on its instants."""
     of_one = " AND ".join(f'"{name}" = %s' for name in key_columns(model)[:-1])
     return (
@@ -177,7 +180,7 @@ class _Sqlite:
     """Rows hold instants and documents as texts, as Django's backend writes them."""
 
     @staticmethod
-    def columns(model: type[SeriesRow], names: Sequence[str], columns: list[Column]) -> list[Column]:
+    def columns(model: type[OfSeries], names: Sequence[str], columns: list[Column]) -> list[Column]:
         for place, name in enumerate(names):
             if name == "start_at":
                 columns[place] = _naive(columns[place])
@@ -187,7 +190,7 @@ class _Sqlite:
 
     @staticmethod
     def stored(
-        model: type[SeriesRow], names: Sequence[str], series: Row, starting: str, told: Iterable[Any]
+        model: type[OfSeries], names: Sequence[str], series: Row, starting: str, told: Iterable[Any]
     ) -> Iterator[Row]:
         # A plain column of instants would be parsed.
         cells = ['CAST("start_at" AS TEXT)' if name == "start_at" else f'"{name}"' for name in names]
@@ -196,12 +199,12 @@ class _Sqlite:
             yield from cursor
 
     @staticmethod
-    def upsert(model: type[SeriesRow], names: Sequence[str], columns: Sequence[Column]) -> None:
+    def upsert(model: type[OfSeries], names: Sequence[str], columns: Sequence[Column]) -> None:
         rows = zip(*columns, strict=True)
         _Sqlite._write(f"{_inserting(model, tuple(names))} {_on_conflict(model, names)}", rows)
 
     @staticmethod
-    def insert(model: type[SeriesRow], names: Sequence[str], columns: Sequence[Column]) -> None:
+    def insert(model: type[OfSeries], names: Sequence[str], columns: Sequence[Column]) -> None:
         # By the only writer there is: nothing can have come in between, and looking for it costs a sixth.
         rows, together = zip(*columns, strict=True), max(TOGETHER // len(names), 1)
         whole = (chain.from_iterable(islice(rows, together)) for _ in range(len(columns[0]) // together))
@@ -227,7 +230,7 @@ class _Sqlite:
 
 # Bounded, because it is MyCirrus that leaves columns out.
 @lru_cache(maxsize=256)
-def _inserting(model: type[SeriesRow], names: tuple[str, ...], rows: int = 1) -> str:
+def _inserting(model: type[OfSeries], names: tuple[str, ...], rows: int = 1) -> str:
     marks = ", ".join([f"({', '.join('?' * len(names))})"] * rows)
     return f'INSERT INTO "{model._meta.db_table}" ({_quoted(names)}) VALUES {marks}'  # noqa: S608
 
@@ -251,12 +254,12 @@ class _Postgresql:
     """Rows hold instants and documents as objects."""
 
     @staticmethod
-    def columns(model: type[SeriesRow], names: Sequence[str], columns: list[Column]) -> list[Column]:
+    def columns(model: type[OfSeries], names: Sequence[str], columns: list[Column]) -> list[Column]:
         return columns
 
     @staticmethod
     def stored(
-        model: type[SeriesRow], names: Sequence[str], series: Row, starting: str, told: Iterable[Any]
+        model: type[OfSeries], names: Sequence[str], series: Row, starting: str, told: Iterable[Any]
     ) -> Iterator[Row]:
         import psycopg
 
@@ -280,7 +283,7 @@ class _Postgresql:
         return told
 
     @classmethod
-    def insert(cls, model: type[SeriesRow], names: Sequence[str], columns: Sequence[Column]) -> None:
+    def insert(cls, model: type[OfSeries], names: Sequence[str], columns: Sequence[Column]) -> None:
         """Rows that were not there a moment ago: straight into the table."""
         if len(columns[0]) <= FEW:
             cls.upsert(model, names, columns)
@@ -293,7 +296,7 @@ class _Postgresql:
             cls.upsert(model, names, columns)
 
     @staticmethod
-    def upsert(model: type[SeriesRow], names: Sequence[str], columns: Sequence[Column]) -> None:
+    def upsert(model: type[OfSeries], names: Sequence[str], columns: Sequence[Column]) -> None:
         from psycopg.types.json import Jsonb
 
         table, listed, count = model._meta.db_table, _quoted(names), len(columns[0])
@@ -328,7 +331,7 @@ _packed = Struct(">q").pack
 
 
 @cache
-def _types(model: type[SeriesRow]) -> dict[str, str]:
+def _types(model: type[OfSeries]) -> dict[str, str]:
     """PostgreSQL's types of the columns without the lengths of texts; what `_copy` packs itself goes as it is."""
     kinds = {str(field.column): str(field.rel_db_type(connection)) for field in model._meta.concrete_fields}
     ours = {"start_at", *_documents(model)}
@@ -336,7 +339,7 @@ def _types(model: type[SeriesRow]) -> dict[str, str]:
 
 
 def _copy(
-    cursor: Any, model: type[SeriesRow], table: str, names: Sequence[str], columns: Sequence[Column]
+    cursor: Any, model: type[OfSeries], table: str, names: Sequence[str], columns: Sequence[Column]
 ) -> None:
     told = list(columns)
     for place, name in enumerate(names):

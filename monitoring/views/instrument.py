@@ -90,7 +90,7 @@ def instrument_page(request: HttpRequest, slug: str, serial: str) -> HttpRespons
             "asked": asked,
             "window": asked.window,
             **legend(request),
-            **spectrum_card(request, asked.zone),
+            **spectrum_card(request, instrument),
             "has_spectra": not {Resource.OCTAVE, Resource.THIRD_OCTAVE}.isdisjoint(resources_of(instrument)),
             "sample_cards": sample_cards(organisation=organisation, instrument=instrument),
         }

@@ -16,10 +16,11 @@ from instruments.models import Instrument, Organisation
 from instruments.sites import Stays, stays_of
 from monitoring.charts.figures import covered, sample_figure
 from monitoring.charts.marks import Mark, marks_of
-from monitoring.charts.ranges import RANGES, Window
+from monitoring.charts.ranges import Window
 from monitoring.charts.sample_kinds import KINDS, How, Kind, Panel
 from monitoring.charts.samples import SampleSeries, sample_series
 from monitoring.export import utc_text
+from monitoring.fetching import not_let
 from monitoring.models import Resource
 from monitoring.sync.wanted import resources_of
 from monitoring.templatetags.levels import period, written
@@ -27,9 +28,6 @@ from monitoring.vendor_columns import SERIES
 from monitoring.views.files import csv_file, line_writer, recorded_lines, refusal
 from monitoring.views.levels import answer_json, places_words
 from monitoring.views.windows import Asked, rows_page, window_asked
-
-# Buckets are summed from the rows themselves: of longer ranges only the end is drawn, and said to be that.
-LONGEST = RANGES["30d"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +91,13 @@ class Shown:
     instrument: Instrument
     kind: Kind
     asked: Asked
-    # What is asked for, or its end.
-    window: Window
     series: list[SampleSeries]
     stays: Stays
 
     @property
-    def shortened(self) -> str:
-        """That only the end of a long range is shown."""
-        return _("The last 30 days of the range.") if self.window != self.asked.window else ""
+    def window(self) -> Window:
+        """What is asked for."""
+        return self.asked.window
 
     @property
     def places(self) -> str:
@@ -124,10 +120,9 @@ def shown_samples(request: HttpRequest, serial: str, kind: Kind, panels: Iterabl
     """The quantities of ``panels`` in the range asked for; two queries each, whatever its length."""
     instrument = instrument_for(request, serial)
     asked = window_asked(request, instrument)
-    window = asked.window.last(LONGEST)
-    stretch: Any = {"instrument": instrument, "start": window.start, "end": window.end}
+    stretch: Any = {"instrument": instrument, "start": asked.window.start, "end": asked.window.end}
     series = [sample_series(kind=kind, panel=panel, now=asked.now, **stretch) for panel in panels]
-    return Shown(instrument, kind, asked, window, series, stays_of(**stretch))
+    return Shown(instrument, kind, asked, series, stays_of(**stretch))
 
 
 def samples_json(request: HttpRequest, slug: str, serial: str, kind: str) -> HttpResponse:
@@ -146,10 +141,10 @@ def samples_json(request: HttpRequest, slug: str, serial: str, kind: str) -> Htt
         end=shown.window.end,
         now=shown.asked.now,
         zone=str(shown.asked.zone),
-        summary=" ".join(
-            filter(None, (shown.shortened, _summary(series), shown.places if series.count else ""))
-        ),
-        empty=_("Nothing was recorded in this range."),
+        summary=" ".join(filter(None, (_summary(series), shown.places if series.count else ""))),
+        empty=""
+        if series.count
+        else not_let(kind, shown.instrument) or _("Nothing was recorded in this range."),
         band=_("{} range"),
         marks=shown.marks(),
     )

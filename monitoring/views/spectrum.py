@@ -18,9 +18,11 @@ from instruments.models import Instrument
 from instruments.sites import Stays, stays_of, zone_of
 from monitoring.acoustics.bands import band_label
 from monitoring.charts.ranges import BadWindow, Window, instant
-from monitoring.charts.spectra import LONGEST, Bands, Spectrogram, Spectrum, spectrogram, spectrum_at
+from monitoring.charts.spectra import Bands, Spectrogram, Spectrum, spectrogram, spectrum_at
 from monitoring.charts.spectrum_figures import spectrogram_figure, spectrum_figure
 from monitoring.export import utc_text
+from monitoring.fetching import not_let
+from monitoring.models import Resource
 from monitoring.templatetags.levels import period, written
 from monitoring.views.files import csv_file, line_writer, refusal
 from monitoring.views.levels import answer_json, places_words
@@ -30,6 +32,7 @@ BAND_WORDS = (
     (Bands.OCTAVE.value, gettext_lazy("Octaves")),
     (Bands.THIRD.value, gettext_lazy("Third octaves")),
 )
+RESOURCES = {Bands.OCTAVE.value: Resource.OCTAVE, Bands.THIRD.value: Resource.THIRD_OCTAVE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +41,41 @@ class Instant:
 
     at: datetime | None
     bands: str
+    # The field of a form: the wall clock of where the instrument stood then.
+    local: str = ""
     error: str = ""
 
 
-def instant_asked(request: HttpRequest, zone: ZoneInfo) -> Instant:
-    """What of a spectrum is asked for; a form's time is the wall clock of ``zone``."""
-    asked, bands = request.GET.get("at", ""), request.GET.get("bands", "")
-    if bands not in Bands.values:
-        bands = Bands.OCTAVE.value
+def bands_asked(request: HttpRequest) -> str:
+    """Those of ?bands=, octaves where they are none."""
+    bands = request.GET.get("bands", "")
+    return bands if bands in Bands.values else Bands.OCTAVE.value
+
+
+def instant_asked(request: HttpRequest, instrument: Instrument) -> Instant:
+    """What of a spectrum is asked for; a form's time is the wall clock of where ``instrument`` stood then."""
+    asked, bands = request.GET.get("at", ""), bands_asked(request)
+    if not asked:
+        return Instant(None, bands)
     try:
-        return Instant(instant(asked, zone) if asked else None, bands)
+        zone = zone_of(instrument, instant(asked, timezone.get_current_timezone()))
+        at = instant(asked, zone)
     except BadWindow as problem:
-        return Instant(None, bands, fault_words(problem.fault))
+        return Instant(None, bands, error=fault_words(problem.fault))
+    return Instant(at, bands, at.astimezone(zone).strftime("%Y-%m-%dT%H:%M:%S"))
 
 
-def _interval(spectrum: Spectrum) -> str:
-    at = timezone.localtime(spectrum.at)
+def _interval(spectrum: Spectrum, zone: ZoneInfo) -> str:
+    at = timezone.localtime(spectrum.at, zone)
     return f"{date_format(at, 'j M Y, H:i:s')} ({at:%Z}), {period(spectrum.duration_s)}"
 
 
-def _spectrum_words(spectrum: Spectrum | None) -> str:
-    """The time of the row that is shown, before anything else, and the loudest band."""
+def _spectrum_words(spectrum: Spectrum | None, instrument: Instrument) -> str:
+    """The time of the row that is shown, where it was measured, before anything else, and the loudest band."""
     if spectrum is None:
         return ""
     held = [(level, hz) for hz, level in spectrum.levels.items() if level is not None]
-    told = {"interval": _interval(spectrum)}
+    told = {"interval": _interval(spectrum, zone_of(instrument, spectrum.at))}
     words = _("%(interval)s. Leq per band, Z-weighted.") % told
     if not spectrum.covers:
         words = f"{_('Nothing was recorded at that time; this is the nearest:')} {words}"
@@ -76,8 +89,7 @@ def _spectrum_words(spectrum: Spectrum | None) -> str:
 def spectrum_json(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
     """The bars of the row stored nearest to ?at=, in ?bands=."""
     instrument = instrument_for(request, serial)
-    zone = zone_of(instrument, timezone.now())
-    asked = instant_asked(request, zone)
+    asked = instant_asked(request, instrument)
     if asked.error:
         return answer_json({"error": asked.error}, status=400)
     spectrum = spectrum_at(instrument=instrument, bands=asked.bands, at=asked.at, now=timezone.now())
@@ -85,9 +97,9 @@ def spectrum_json(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
         spectrum.levels if spectrum else {},
         at=spectrum.at if spectrum else None,
         name=_("Leq per band"),
-        zone=zone.key,
-        summary=_spectrum_words(spectrum),
-        empty=_("No spectrum is stored."),
+        zone=zone_of(instrument, spectrum.at if spectrum else timezone.now()).key,
+        summary=_spectrum_words(spectrum, instrument),
+        empty="" if spectrum else not_let(RESOURCES[asked.bands], instrument) or _("No spectrum is stored."),
     )
     return answer_json(figure)
 
@@ -99,14 +111,22 @@ class Shown:
     instrument: Instrument
     asked: Asked
     bands: str
-    # What is asked for, or its end.
-    window: Window
     columns: Spectrogram
+
+    @property
+    def window(self) -> Window:
+        """What is asked for."""
+        return self.asked.window
+
+    @property
+    def resource(self) -> Resource:
+        """What is asked for at MyCirrus for them."""
+        return RESOURCES[self.bands]
 
     @property
     def summary(self) -> str:
         """What the columns are."""
-        return _spectrogram_words(self.columns, shortened=self.window != self.asked.window)
+        return _spectrogram_words(self.columns)
 
     def stays(self) -> Stays:
         """Where the instrument stood."""
@@ -123,12 +143,10 @@ def shown_spectrogram(request: HttpRequest, serial: str) -> Shown:
     """The band levels of the stretch asked for, in ?bands=."""
     instrument = instrument_for(request, serial)
     asked = window_asked(request, instrument, keep=("bands",))
-    bands = instant_asked(request, asked.zone).bands
-    window = asked.window.last(LONGEST)
-    columns = spectrogram(
-        instrument=instrument, bands=bands, start=window.start, end=window.end, now=asked.now
-    )
-    return Shown(instrument, asked, bands, window, columns)
+    bands = bands_asked(request)
+    start, end = asked.window.start, asked.window.end
+    columns = spectrogram(instrument=instrument, bands=bands, start=start, end=end, now=asked.now)
+    return Shown(instrument, asked, bands, columns)
 
 
 def spectrogram_json(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
@@ -143,7 +161,9 @@ def spectrogram_json(request: HttpRequest, slug: str, serial: str) -> HttpRespon
         end=shown.window.end,
         zone=str(shown.asked.zone),
         summary=shown.summary,
-        empty=_("No spectra were recorded in this range."),
+        empty=""
+        if shown.columns.count
+        else not_let(shown.resource, shown.instrument) or _("No spectra were recorded in this range."),
     )
     return answer_json(figure)
 
@@ -183,8 +203,7 @@ def spectrogram_csv(request: HttpRequest, slug: str, serial: str) -> HttpRespons
 def spectrum_csv(request: HttpRequest, slug: str, serial: str) -> HttpResponseBase:
     """The spectrum of ?at= as CSV: one row, in UTC."""
     instrument = instrument_for(request, serial)
-    zone = zone_of(instrument, timezone.now())
-    asked = instant_asked(request, zone)
+    asked = instant_asked(request, instrument)
     if asked.error:
         return HttpResponse(asked.error, status=400, content_type="text/plain; charset=utf-8")
     found = spectrum_at(instrument=instrument, bands=asked.bands, at=asked.at, now=timezone.now())
@@ -206,25 +225,24 @@ def _lines(bands: Iterable[float], rows: Iterable[list[Any]]) -> list[str]:
     return [write(head), *map(write, cells)]
 
 
-def _spectrogram_words(columns: Spectrogram, *, shortened: bool) -> str:
+def _spectrogram_words(columns: Spectrogram) -> str:
     if not columns.count:
         return ""
     told = {"length": period(columns.bucket_s), "count": columns.count}
     words = _(
         "Leq per band, Z-weighted; each column is a mean by energy over %(length)s, from %(count)s spectra."
     )
-    before = f"{_('The last 31 days of the range.')} " if shortened else ""
-    return before + words % told
+    return words % told
 
 
-def spectrum_card(request: HttpRequest, zone: ZoneInfo) -> dict[str, Any]:
+def spectrum_card(request: HttpRequest, instrument: Instrument) -> dict[str, Any]:
     """What the card of spectra needs on a page."""
-    asked = instant_asked(request, zone)
+    asked = instant_asked(request, instrument)
     at = asked.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if asked.at else ""
     return {
         "spectrum": asked,
         "spectrum_query": f"bands={asked.bands}&at={at}" if at else f"bands={asked.bands}",
-        "spectrum_at": asked.at.astimezone(zone).strftime("%Y-%m-%dT%H:%M:%S") if asked.at else "",
+        "spectrum_at": asked.local,
         "band_choices": BAND_WORDS,
     }
 
@@ -234,7 +252,8 @@ def spectrum_page(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
     organisation = organisation_for(request)
     instrument = instrument_for(request, serial)
     window = window_asked(request, instrument, keep=("bands", "at"))
-    asked = instant_asked(request, window.zone)
+    asked = instant_asked(request, instrument)
+    timezone.activate(window.zone)
     spectrum = spectrum_at(instrument=instrument, bands=asked.bands, at=asked.at, now=timezone.now())
     context = {
         "organisation": organisation,
@@ -242,7 +261,8 @@ def spectrum_page(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
         "asked": window,
         "window": window.window,
         "rows": [(band_label(hz), level) for hz, level in spectrum.levels.items()] if spectrum else [],
-        "told": _spectrum_words(spectrum),
-        **spectrum_card(request, window.zone),
+        "told": _spectrum_words(spectrum, instrument),
+        "resource": RESOURCES[bands_asked(request)],
+        **spectrum_card(request, instrument),
     }
     return render(request, "monitoring/spectrum.html", context)

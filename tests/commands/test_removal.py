@@ -19,8 +19,8 @@ from instruments.models import Activity, Instrument, Invitation, Membership, Org
 from instruments.people import invitation_send
 from instruments.tenancy import all_organisations, organisation_scope
 from monitoring.media.fetch import cache
-from monitoring.models import AlertDelivery, Incident, NoiseMeasurement, NoiseRollup
-from monitoring.sync.claims import keys_catch_up, targets_ensure
+from monitoring.models import AlertDelivery, Bucket, Incident, NoiseMeasurement, NoiseRollup
+from monitoring.sync.targets import keys_catch_up, targets_ensure
 from tests.conftest import People, join, make_instrument, make_key, make_user
 from tests.monitoring.failing import NIGHT, arrive, asks, check
 
@@ -47,7 +47,7 @@ def filled(organisation: Organisation, listener: User) -> Instrument:
             )
             for n in range(25)
         )
-        for bucket in NoiseRollup.Bucket:
+        for bucket in Bucket:
             NoiseRollup.objects.create(
                 instrument=instrument, bucket_s=bucket, start_at=start, energy=1.0, valid_s=60.0, count=1
             )

@@ -1,7 +1,7 @@
-"""An installation with real processes that mirrors two instruments and is told of them, and the truth to hold it to."""
+"""An installation with real processes that mirrors three instruments, told of two, and the truth to hold it to."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,8 @@ from cirrusweb.supervisor.installation import free_port
 from instruments.models import ApiKey, Instrument, Organisation, Role
 from instruments.mycirrus import Client
 from instruments.tenancy import organisation_scope
-from monitoring.models import AlertDelivery, IncidentChange, Lane, Resource, SyncTarget
+from monitoring.charts.sample_kinds import KINDS
+from monitoring.models import AlertDelivery, FrequencyMeasurement, IncidentChange, Lane, Resource, SyncTarget
 from monitoring.sync.claims import due_claim
 from monitoring.sync.run import target_run
 from monitoring.sync.targets import key_targets_refresh
@@ -28,14 +29,19 @@ from tests.monitoring.failing import asks
 from tests.monitoring.mailserver import Mailbox, MailServer
 from tests.monitoring.truth import (
     Row,
+    band_rollups_are_exact,
     calibrations_stored,
     calibrations_told,
+    gaps_stored,
     noise_stored,
     noise_told,
+    rollups_are_exact,
+    sample_rollups_are_exact,
     series_stored,
     series_told,
     sics_stored,
     sics_told,
+    stretches_missing,
 )
 from tests.simulated import SimulatedMyCirrus
 from webhooks.models import Delivery
@@ -46,7 +52,8 @@ DAY = timedelta(days=1)
 
 @dataclass
 class Stage:
-    """An installation in the middle of its first sync of two instruments, one of which fails its SIC each night."""
+    """An installation in the middle of its first sync of two noise monitors, one of which fails its SIC each night, and
+    of one for air."""
 
     mycirrus: SimulatedMyCirrus
     processes: Processes
@@ -54,6 +61,7 @@ class Stage:
     owner: Organisation
     steady: str
     failing: str
+    air: str
     began: datetime
     # What did not hold at the last look: for the message of a test that fails.
     wanting: list[str] = field(default_factory=list)
@@ -112,6 +120,7 @@ class Stage:
             targets = SyncTarget.objects.filter(lane=Lane.LIVE, done_at=None)
             received = Delivery.objects.filter(state=Delivery.State.RECEIVED)
             noise = targets.filter(resource=Resource.NOISE)
+            history = SyncTarget.objects.filter(resource=Resource.NOISE, lane=Lane.BACKFILL)
             marks = dict(noise.values_list("instrument__serial", "watermark_at"))
             asked_again = targets.filter(resource__in=[Resource.SIC, Resource.CALIBRATIONS], ok_at__gt=now)
             # Counted anew each time: the nightly check may come while this waits.
@@ -122,6 +131,7 @@ class Stage:
                 "noise is there": all(
                     marks.get(serial) and marks[serial] > end for serial, end in ends.items()
                 ),
+                "its history is whole": not history.filter(done_at=None).exists(),
                 "checks were asked for again": asked_again.count() == 4,
                 f"a step for each of {failures} failures ({steps})": steps == failures,
                 "every mail is sent": not AlertDelivery.objects.filter(sent_at=None).exists(),
@@ -140,6 +150,7 @@ class Stage:
         self._compare_deliveries(whole_at)
         for serial in (self.steady, self.failing):
             self._compare_instrument(Instrument.objects.get(serial=serial), asked_at)
+        self._compare_others(Instrument.objects.get(serial=self.air), AIR)
 
     def _compare_instrument(self, instrument: Instrument, asked_at: datetime) -> None:
         """The checks up to ``asked_at``, after which they were asked for: the night's own may have come since."""
@@ -148,13 +159,14 @@ class Stage:
         ended = noise[-1]["start_at"] + timedelta(seconds=noise[-1]["duration_s"])
         # Whole minutes: MyCirrus is asked in whole seconds, and a row may begin with the one that is cut off.
         began = self.began.replace(second=0, microsecond=0)
-        # From a little after the first look's beginning, which fell into the seconds of the start.
-        first, year = began - DAY + timedelta(minutes=5), asked_at - 364 * DAY
-        _same(
-            [row for row in noise if row["start_at"] >= first],
-            noise_told(self.mycirrus, serial, first, ended),
-            f"noise of {serial}",
-        )
+        year = asked_at - 364 * DAY
+        oldest = began - HISTORY + timedelta(minutes=5)
+        truth = noise_told(self.mycirrus, serial, oldest, ended)
+        _same([row for row in noise if row["start_at"] >= oldest], truth, f"noise of {serial}")
+        missing, noted = stretches_missing(truth, oldest, ended), gaps_stored(instrument, oldest, ended)
+        assert noted == missing, f"gaps of {serial}: {set(noted) ^ set(missing)}"
+        rollups_are_exact(instrument, before=began)
+        band_rollups_are_exact(instrument, FrequencyMeasurement.Bands.OCTAVE, before=began)
         for name, stored, told in (
             ("SICs", sics_stored(instrument), sics_told(self.mycirrus, serial, year, asked_at)),
             (
@@ -164,12 +176,22 @@ class Stage:
             ),
         ):
             _same([row for row in stored if year <= row["at"] < asked_at], told, f"{name} of {serial}")
-        for resource in OTHERS:
-            since = {"calibration-log": year, "third-octave": began - THIRDS}.get(resource, first)
-            # Fetched once in this hour: what came since is not asked for yet.
-            until_at = began - timedelta(minutes=10)
-            told = series_told(self.mycirrus, resource, serial, since, until_at)
-            _same(series_stored(resource, serial, since, until_at), told, f"{resource} of {serial}")
+        self._compare_others(instrument, OTHERS, {"calibration-log": year, "third-octave": began - THIRDS})
+
+    def _compare_others(
+        self, instrument: Instrument, resources: Sequence[str], since: Mapping[str, datetime] = {}
+    ) -> None:
+        # Fetched once in this hour: what came since is not asked for yet. And from a little after the first look's
+        # beginning, which fell into the seconds of the start.
+        began, serial = self.began.replace(second=0, microsecond=0), instrument.serial
+        first, until_at = began - DAY + timedelta(minutes=5), began - timedelta(minutes=10)
+        for resource in resources:
+            start = since.get(resource, first)
+            told = series_told(self.mycirrus, resource, serial, start, until_at)
+            assert told or resource in HAPPEN, f"{serial} has no {resource} to compare"
+            _same(series_stored(resource, serial, start, until_at), told, f"{resource} of {serial}")
+            if resource in KINDS:
+                sample_rollups_are_exact(instrument, resource, before=began)
 
     def _compare_mails(self) -> None:
         """One incident step for each failure that wakes somebody, one delivery for each, and none that was not sent."""
@@ -219,6 +241,11 @@ class Stage:
 
 # Fetched once in an hour each.
 OTHERS = ("octave", "third-octave", "weather", "stats", "events", "audio", "calibration-log")
+AIR = ("particulates", "gases")
+# These come when they come.
+HAPPEN = ("events", "audio", "calibration-log")
+# As HURRIED has it.
+HISTORY = timedelta(days=3)
 # How far back thirds are looked at: a day of them alone would take the simulator longer than all the rest.
 THIRDS = timedelta(hours=2)
 
@@ -229,6 +256,9 @@ def _list_read(key: ApiKey) -> None:
     key_targets_refresh(api_key=key, now=now)
     for claim in due_claim(now=now, organisation_id=key.organisation_id):
         assert target_run(claim=claim) is not None
+    # The back-fill is looked at by what most hangs on: of all resources it would take minutes a test.
+    others = SyncTarget.objects.filter(lane=Lane.BACKFILL).exclude(resource=Resource.NOISE)
+    others.update(done_at=now)
     thirds = SyncTarget.objects.filter(resource=Resource.THIRD_OCTAVE)
     thirds.filter(lane=Lane.LIVE).update(watermark_at=now - THIRDS - timedelta(minutes=5))
     thirds.exclude(lane=Lane.LIVE).update(done_at=now)
@@ -256,9 +286,16 @@ def staged(
     owner = make_organisation("harbour")
     with mycirrus, organisation_scope(owner.pk):
         settings.MYCIRRUS_EXTRA_BASE_URLS = [mycirrus.base_url]
+        # Targets are made here, and read by the processes.
+        settings.HISTORY_DAYS = HISTORY.days
         steady, failing = mycirrus.serials()[0], mycirrus.character("failing-sic")
+        air = next(
+            row["serial"]
+            for row in mycirrus.facts()["instruments"]
+            if row["type"] == Instrument.Kind.AIR_QUALITY
+        )
         secret = f"mycirrus-{secrets.randbelow(10**6):06}-{secrets.token_hex(8).upper()}"
-        mycirrus.add_key(secret, None, [steady, failing])
+        mycirrus.add_key(secret, None, [steady, failing, air])
         # Slow enough to be caught in the middle, however few requests it takes.
         mycirrus.moods(latency=1.0, path="/v1/data")
         alice = make_user("alice@example.com")
@@ -276,7 +313,7 @@ def staged(
             },
             python_path,
         )
-        made = Stage(mycirrus, processes, mailbox, owner, steady, failing, datetime.now(UTC))
+        made = Stage(mycirrus, processes, mailbox, owner, steady, failing, air, datetime.now(UTC))
         try:
             processes.start()
             with Client(secret, base_url=mycirrus.base_url) as client:

@@ -13,7 +13,7 @@ from django.utils.translation import override
 
 from instruments.tenancy import organisation_scope
 from monitoring.models import NoiseMeasurement, ParticulateSample
-from monitoring.sync.rollups import noise_rollups_refresh
+from monitoring.sync.rollups import noise_rollups_refresh, sample_rollups_refresh
 from monitoring.templatetags.charts import WORDS, d3_date, plotly_locale
 from tests.catalogue import speak
 from tests.conftest import People, make_instrument
@@ -51,6 +51,7 @@ def test_the_data_and_the_page_of_a_chart_speak_the_reader_s_language(
             NoiseMeasurement.objects.create(**owned, instrument=noise, LAeq=50 + place / 10)
             ParticulateSample.objects.create(**owned, instrument=air, pm10_ugm3=10 + place)
         noise_rollups_refresh(instrument=noise, first=starts[-1], last=NOON)
+        sample_rollups_refresh(instrument=air, model=ParticulateSample, first=starts[-1], last=NOON)
     bob = people.client(people.bob)
 
     def told(path: str, language: str) -> Any:

@@ -12,9 +12,13 @@ from instruments.models import Instrument, Organisation
 from instruments.mycirrus import NoiseMeasurement as NoiseRow
 from instruments.tenancy import organisation_scope
 from monitoring.charts.series import MOST_POINTS, bucket_for, level_series
-from monitoring.models import NoiseMeasurement, NoiseRollup
+from monitoring.models import Bucket, Gap, NoiseMeasurement, NoiseRollup, Resource, SyncTarget
+from monitoring.sync.held import Reached
+from monitoring.sync.histories import HISTORIES, covered
 from monitoring.sync.ingest import noise_store
+from monitoring.sync.resources import _step
 from tests.conftest import make_instrument
+from tests.monitoring.truth import rollups_are_exact
 from tests.waiting import meanwhile
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
@@ -33,41 +37,16 @@ def instrument(organisation: Organisation):  # type: ignore[no-untyped-def]
         yield made
 
 
-def expected(instrument: Instrument, bucket_s: int) -> dict[datetime, tuple[float, float, int, float, float]]:
-    buckets: dict[datetime, list[NoiseMeasurement]] = {}
-    for measured in NoiseMeasurement.objects.filter(instrument=instrument):
-        start = int(measured.start_at.timestamp()) // bucket_s * bucket_s
-        buckets.setdefault(datetime.fromtimestamp(start, tz=UTC), []).append(measured)
-    told = {}
-    for start, rows in buckets.items():
-        levels = [measured.LAeq for measured in rows if measured.LAeq is not None]
-        energy = sum(60 * 10 ** (level / 10) for level in levels)
-        told[start] = (energy, 60.0 * len(levels), len(rows), min(levels), max(levels))
-    return told
-
-
-def check(instrument: Instrument) -> None:
-    for bucket_s in NoiseRollup.Bucket.values:
-        stored = {
-            rolled.start_at: (rolled.energy, rolled.valid_s, rolled.count, rolled.LAeq_min, rolled.LAeq_max)
-            for rolled in NoiseRollup.objects.filter(instrument=instrument, bucket_s=bucket_s)
-        }
-        wanted = expected(instrument, bucket_s)
-        assert stored.keys() == wanted.keys()
-        for start, values in wanted.items():
-            assert stored[start] == pytest.approx(values)
-
-
 def test_rollups_are_the_sums_of_their_rows_and_follow_corrections(instrument: Instrument) -> None:
     chance = random.Random(1)
     rows = [row(minute, chance.uniform(35, 95)) for minute in range(3000) if minute % 7]
     rows[5] = row(6, None)
     assert noise_store(instrument=instrument, rows=rows, now=DAY)
-    check(instrument)
+    rollups_are_exact(instrument)
     # A corrected row and a late one inside, then the same once more: exact each time.
     for _ in range(2):
         noise_store(instrument=instrument, rows=[row(1000, 110.0), row(1001, 20.0), row(0, 60.0)], now=DAY)
-        check(instrument)
+        rollups_are_exact(instrument)
 
 
 def test_an_energy_mean_over_the_rollups_is_that_of_the_rows(instrument: Instrument) -> None:
@@ -132,7 +111,7 @@ def test_what_is_read_again_unchanged_is_not_written_again(instrument: Instrumen
     with CaptureQueriesContext(connection) as asked:
         assert not noise_store(instrument=instrument, rows=rows, now=DAY)
     assert [each["sql"] for each in asked if not each["sql"].startswith("SELECT")] == []
-    check(instrument)
+    rollups_are_exact(instrument)
 
 
 def test_only_what_was_corrected_or_came_late_is_written(instrument: Instrument) -> None:
@@ -143,7 +122,7 @@ def test_only_what_was_corrected_or_came_late_is_written(instrument: Instrument)
     assert noise_store(instrument=instrument, rows=[*rows, row(700, 66.0)], now=DAY)
     assert NoiseMeasurement.objects.get(instrument=instrument, start_at=rows[30].start_at).LAeq == 99.0
     assert counted(instrument)[DAY + timedelta(hours=11)] == 60
-    check(instrument)
+    rollups_are_exact(instrument)
 
 
 def test_a_row_given_twice_counts_as_its_last(instrument: Instrument) -> None:
@@ -154,7 +133,34 @@ def test_a_row_given_twice_counts_as_its_last(instrument: Instrument) -> None:
     assert NoiseMeasurement.objects.get(instrument=instrument, start_at=once[5].start_at).LAeq == 50.0
     noise_store(instrument=instrument, rows=[*once, row(5, 90.0)], now=DAY)
     assert NoiseMeasurement.objects.get(instrument=instrument, start_at=once[5].start_at).LAeq == 90.0
-    check(instrument)
+    rollups_are_exact(instrument)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_sums_and_gaps_hold_what_two_lanes_store_at_once(instrument: Instrument) -> None:
+    """Each has another half of one hour, and neither sees the other's before it is committed."""
+    halves = [[row(minute, 50.0) for minute in range(begin, begin + 30)] for begin in (0, 30)]
+    hour = (DAY, DAY + timedelta(hours=1))
+
+    def store(rows: list[NoiseRow]) -> None:
+        history = HISTORIES[Resource.NOISE]
+        target = SyncTarget(instrument=instrument, resource=Resource.NOISE)
+        spans, longest = covered(rows, timedelta(minutes=1), hour[1])
+        with transaction.atomic():
+            _step(target, history, rows, spans, longest, hour[1], hour, Reached()).store()
+
+    # History, as back-fill and sweep store it: nothing of it is the present, whose row they would wait for.
+    noise_store(instrument=instrument, rows=[row(90, 50.0)], now=DAY + timedelta(hours=2))
+    with meanwhile(instrument.organisation_id, lambda: store(halves[1])) as begin, transaction.atomic():
+        store(halves[0])
+        begin()
+    assert counted(instrument) == {DAY: 60, hour[1]: 1}
+    rollups_are_exact(instrument)
+    # The first had noted the second's half as missing, and the second looked at all of the hour again.
+    gaps = Gap.objects.filter(instrument=instrument, resource=Resource.NOISE)
+    assert gaps.count() == 1
+    assert gaps.get().end_at - gaps.get().start_at == timedelta(minutes=30)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -173,7 +179,7 @@ def test_rows_that_another_lane_stores_meanwhile_are_replaced(instrument: Instru
     assert set(NoiseMeasurement.objects.filter(instrument=instrument).values_list("LAeq", flat=True)) == {
         70.0
     }
-    check(instrument)
+    rollups_are_exact(instrument)
 
 
 @pytest.mark.parametrize("years", [-30, 40])
@@ -183,7 +189,7 @@ def test_between_rows_of_two_clocks_nothing_is_summed(instrument: Instrument, ye
     with CaptureQueriesContext(connection) as asked:
         assert noise_store(instrument=instrument, rows=rows, now=DAY + timedelta(minutes=2))
     sums = [each["sql"] for each in asked if "SUM(" in each["sql"]]
-    assert len(sums) == 2 * len(NoiseRollup.Bucket.values)
+    assert len(sums) == 2 * len(Bucket.values)
     # SQLite is told of each bucket: of as many as there are, and one at most beside.
     assert not [sql for sql in sums if " times: " in sql and int(sql.split(" times: ")[0]) > 2]
-    check(instrument)
+    rollups_are_exact(instrument)

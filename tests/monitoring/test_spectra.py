@@ -13,6 +13,7 @@ from monitoring.acoustics.levels import energy_mean
 from monitoring.charts.spectra import MOST_COLUMNS, spectrogram, spectrum_at
 from monitoring.charts.spectrum_figures import spectrogram_figure, spectrum_figure
 from monitoring.models import FrequencyMeasurement, NoiseMeasurement
+from monitoring.sync.band_rollups import band_rollups_refresh
 from tests.conftest import People, make_instrument
 from tests.monitoring.test_levels_view import read
 
@@ -40,6 +41,8 @@ def unit(people: People) -> Iterator[Instrument]:
             for number in range(1, 121)
             if not 60 <= number < 70
         )
+        first, last = NOON - 120 * MINUTE, NOON - MINUTE
+        band_rollups_refresh(instrument=made, bands=OCTAVE, first=first, last=last, usual_s=60.0)
         yield made
 
 
@@ -70,7 +73,7 @@ def test_the_row_that_covers_the_instant_is_taken_else_the_nearest(unit: Instrum
     assert spectrum_at(instrument=unit, bands="Third", at=NOON, now=NOON) is None
 
 
-@pytest.mark.parametrize("hours", [2, 24, 24 * 31])
+@pytest.mark.parametrize("hours", [2, 24, 24 * 31, 24 * 365, 24 * 730])
 def test_each_column_is_an_energy_mean_and_a_gap_is_none(unit: Instrument, hours: int) -> None:
     start = NOON - timedelta(hours=hours)
     found = spectrogram(instrument=unit, bands=OCTAVE, start=start, end=NOON, now=NOON)
@@ -131,11 +134,39 @@ def test_the_time_of_the_row_is_named_and_the_page_tells_every_band(people: Peop
     assert "55.0<" in page
 
 
-def test_a_spectrogram_of_a_longer_range_is_its_end(people: People, unit: Instrument) -> None:
+def test_a_spectrum_is_told_by_the_clock_of_where_it_was_measured(people: People, unit: Instrument) -> None:
+    moved_at = NOON + timedelta(days=10)
+    with organisation_scope(people.organisation.pk):
+        for name, zone, since, until in (
+            ("Quay", "Asia/Kathmandu", NOON - timedelta(days=1), moved_at),
+            ("Bridge", "America/New_York", moved_at, None),
+        ):
+            site = Site.objects.create(organisation=people.organisation, name=name, timezone=zone)
+            Deployment.objects.create(
+                organisation=people.organisation, instrument=unit, site=site, start_at=since, end_at=until
+            )
+    bob, local = people.client(people.bob), "2026-06-22T17:40:30"
+    # 17:40 in Kathmandu is five minutes before noon in UTC; in New York it would be the evening.
+    for at in (local, "2026-06-22T11:55:30Z", ""):
+        told = bob.get(f"{PAGE}spectrum.json", {"at": at}).json()
+        assert told["zone"] == "Asia/Kathmandu"
+        assert "(+0545)" in told["summary"]
+        assert at == "" or told["summary"].startswith("22 Jun 2026, 17:40:00")
+    assert read(bob.get(f"{PAGE}spectrum.csv", {"at": local}))[0]["startTime"] == "2026-06-22T11:55:00Z"
+    # The form shows what it was given, on the instrument's page and on its own, whatever range is shown.
+    for page in (PAGE, f"{PAGE}spectrum/"):
+        for window in ("", "&from=2026-06-22T08:00Z&to=2026-06-22T12:00Z"):
+            shown = bob.get(f"{page}?at={local}{window}").content.decode()
+            assert f'name="at" value="{local}"' in shown
+            assert "at=2026-06-22T11:55:30Z" in shown
+
+
+def test_a_spectrogram_shows_a_long_range_in_days(people: People, unit: Instrument) -> None:
     asked = {"from": "2026-01-01T00:00Z", "to": "2026-06-22T12:00Z"}
     told = people.client(people.bob).get(f"{PAGE}spectrogram.json", asked).json()
-    assert told["end"] - told["start"] == 31 * 86_400_000
-    assert told["summary"].startswith("The last 31 days of the range.")
+    assert told["traces"][0]["dx"] == 86_400_000
+    assert len(told["traces"][0]["z"][0]) == 173
+    assert "over 24 h, from 110 spectra" in told["summary"]
 
 
 @pytest.mark.parametrize("path", ["spectrum.json?at=soon", "spectrogram.json?from=soon"])

@@ -10,6 +10,7 @@ import time_machine
 from instruments.keys import client_for
 from instruments.models import Instrument
 from monitoring.models import (
+    Bucket,
     Event,
     Gap,
     InstrumentStatus,
@@ -118,6 +119,80 @@ def test_silence_is_in_the_ledger_once_there_are_rows_after_it(
     assert [(gap.start_at, gap.end_at) for gap in Gap.objects.all()] == [(watermark, back)]
 
 
+@pytest.mark.parametrize("now", [NOW.replace(hour=0, minute=10, second=30), NOW.replace(hour=12, minute=0)])
+def test_what_is_uploaded_long_after_its_time_is_found(
+    look: Look, served: Served, unit: Instrument, now: datetime
+) -> None:
+    """Off for twenty days, it sends its newest row first and, eight days later, all that it had kept.
+
+    Its rows lie across every midnight, or end there.
+    """
+    hour, away = timedelta(hours=1), now - 20 * DAY
+    made = rows(unit, away, 20 * 24, hour, duration=3600)
+    served.keep(made[-1:])
+    look(Resource.NOISE, now, watermark_at=away, silent_until_at=None)
+    assert [(gap.start_at, gap.end_at) for gap in Gap.objects.all()] == [(away, now - hour)]
+    for days, asked_again in ((0.9, False), (1.1, True), (1.3, False), (3.1, True), (9.9, False)):
+        asked = look(Resource.NOISE, now + days * DAY, Lane.SWEEP, watermark_at=None)
+        assert (min(start for start, _ in asked) == away) is asked_again, days
+    served.keep(made)
+    look(Resource.NOISE, now + 10.1 * DAY, Lane.SWEEP, watermark_at=None)
+    assert NoiseMeasurement.objects.count() == len(made)
+    assert not Gap.objects.filter(start_at__lt=now).exists()
+
+
+def test_what_mycirrus_does_not_have_of_long_ago_is_not_asked_for_for_ever(
+    look: Look, served: Served, unit: Instrument
+) -> None:
+    served.keep([])
+    found = NOW - 2 * DAY
+    for number in range(30):
+        ago = NOW - (50 + 10 * number) * DAY
+        Gap.objects.create(
+            organisation_id=unit.organisation_id,
+            instrument=unit,
+            resource=Resource.NOISE,
+            start_at=ago,
+            end_at=ago + DAY,
+            kind=Gap.Kind.ABSENT,
+            found_at=found,
+        )
+    asked = look(Resource.NOISE, NOW, Lane.SWEEP, watermark_at=None)
+    assert min(start for start, _ in asked) > NOW - 5 * DAY
+
+
+def test_what_was_missing_is_asked_for_again_however_often_that_is_broken_off(
+    served: Served, unit: Instrument, settings: Any
+) -> None:
+    """Each turn has time for one answer."""
+    settings.SYNC_TASK_SECONDS = 0
+    served.keep([])
+    noon = NOW.replace(hour=12)
+    starts = {noon - number * DAY for number in range(6, 18)}
+    for at in starts:
+        Gap.objects.create(
+            organisation_id=unit.organisation_id,
+            instrument=unit,
+            resource=Resource.NOISE,
+            start_at=at,
+            end_at=at + timedelta(hours=1),
+            kind=Gap.Kind.OFF,
+            found_at=noon - 2 * DAY,
+        )
+    asked = []
+    with time_machine.travel(noon):
+        for _ in range(len(starts)):
+            served.asked.clear()
+            SyncTarget.objects.update(due_at=noon + DAY)
+            SyncTarget.objects.filter(resource=Resource.NOISE, lane=Lane.SWEEP).update(due_at=noon - MINUTE)
+            (claim,) = due_claim(now=datetime.now(UTC))
+            target_run(claim=claim)
+            asked += [datetime.fromisoformat(dict(each.query)["start"]) for each in served.asked]
+    assert set(asked) == starts
+    assert len(asked) == len(starts)
+    assert Gap.objects.filter(looked_at=None).count() == 0
+
+
 def test_an_event_that_began_during_another_is_not_passed_by(
     look: Look, served: Served, unit: Instrument
 ) -> None:
@@ -152,6 +227,24 @@ def test_no_edge_of_a_window_is_a_gap(
     assert NoiseMeasurement.objects.count() == len(served.kept or [])
 
 
+@pytest.mark.parametrize("lanes", [(Lane.LIVE, Lane.BACKFILL), (Lane.BACKFILL, Lane.LIVE), (Lane.LIVE,)])
+def test_where_the_first_look_begins_amid_a_row_is_no_gap(
+    look: Look, served: Served, unit: Instrument, lanes: tuple[Lane, ...]
+) -> None:
+    """Whichever is stored first, what is new or what was before it, and without any history, too."""
+    first = (NOW - 3 * DAY).replace(minute=0, second=0)
+    hour, began = timedelta(hours=1), first + 2 * DAY + 20 * MINUTE
+    served.keep(rows(unit, first, 3 * 24, hour, duration=3600))
+    states: dict[Lane, dict[str, Any]] = {
+        Lane.LIVE: {"watermark_at": began},
+        Lane.BACKFILL: {"watermark_at": began + hour, "floor_at": first},
+    }
+    for lane in lanes:
+        look(Resource.NOISE, first + 3 * DAY, lane, **states[lane])
+    assert NoiseMeasurement.objects.exists()
+    assert not Gap.objects.exists()
+
+
 def test_a_row_that_is_missing_at_an_edge_is_one(look: Look, served: Served, unit: Instrument) -> None:
     midnight = (NOW - 2 * DAY).replace(hour=0, minute=0, second=0)
     made = rows(unit, midnight - 60 * MINUTE, 120, duration=60)
@@ -184,7 +277,7 @@ def test_history_is_summed_whole_though_rows_of_its_day_are_let_go(
             floor_at=watermark - timedelta(hours=20),
         )
         NoiseMeasurement.objects.all().delete()
-    quarters = NoiseRollup.objects.filter(bucket_s=NoiseRollup.Bucket.QUARTER)
+    quarters = NoiseRollup.objects.filter(bucket_s=Bucket.QUARTER)
     of_the_middle = quarters.filter(
         start_at__gte=end - timedelta(hours=19), start_at__lt=end - timedelta(minutes=8)
     )

@@ -15,6 +15,7 @@ from monitoring.alerts.words import head_of
 from monitoring.boards import CALIBRATION_LOOKS, BoardRow, BoardTime, board, board_counts, board_row
 from monitoring.fleet import fleet, state_counts
 from monitoring.models import (
+    Bucket,
     Incident,
     NoiseRollup,
     ParticulateSample,
@@ -177,9 +178,7 @@ def _coverage(start: datetime, end: datetime) -> tuple[Listed, int, float | None
 
 def _measured(start: datetime, end: datetime) -> Mapping[int, float]:
     """Seconds with a value in [start, end) by instrument: noise from its quarter hours, the others from their rows."""
-    rolled = NoiseRollup.objects.filter(
-        bucket_s=NoiseRollup.Bucket.QUARTER, start_at__gte=start, start_at__lt=end
-    )
+    rolled = NoiseRollup.objects.filter(bucket_s=Bucket.QUARTER, start_at__gte=start, start_at__lt=end)
     found = dict(rolled.order_by().values_list("instrument_id").annotate(seconds=Sum("valid_s")))
     for kind, model, values in _SAMPLES:
         theirs = Instrument.objects.present().filter(type=kind).values("pk")
