@@ -30,7 +30,7 @@ from monitoring.models import (
     SystemIntegrityCheck,
     TimeHistoryRequest,
 )
-from monitoring.storage.retention import KEPT_IN
+from monitoring.storage.retention import HAPPENED, KEPT_IN
 from monitoring.sync.claims import targets_make_due
 from monitoring.sync.histories import HISTORIES
 
@@ -283,7 +283,12 @@ class SystemIntegrityCheckAdmin(ByInstrumentAdmin[SystemIntegrityCheck]):
 class RetentionForm(forms.ModelForm):
     """The resources by name."""
 
-    resource = forms.ChoiceField(choices=[(resource, Resource(resource).label) for resource in KEPT_IN])
+    resource = forms.ChoiceField(
+        choices=[(resource, Resource(resource).label) for resource in (*KEPT_IN, *HAPPENED)],
+        help_text=gettext_lazy(
+            "Sums by 15 minutes, hours and days stay, and so does every event of which somebody said something."
+        ),
+    )
 
     class Meta:
         model = Retention

@@ -59,6 +59,24 @@ def organisation_gone(instance: Organisation, **_: object) -> None:
     transaction.on_commit(lambda: cache().clear(organisation_id))
 
 
+def files_of(row: Event | AudioRecording) -> list[Path]:
+    """Where what can be fetched of ``row`` is kept."""
+    whats: list[tuple[str, ...]]
+    if isinstance(row, Event):
+        whats = [("event", row.audio_id, form) for form in FORMATS if row.audio_id]
+        whats += [("history", row.time_history_id)] if row.time_history_id else []
+    else:
+        whats = [("recording", row.remote_id, form) for form in FORMATS]
+    instrument = row.instrument
+    return [cache().place(instrument.organisation_id, instrument.serial, *what) for what in whats]
+
+
+def files_drop(places: Iterable[Path]) -> None:
+    """Let go of what is kept there; what is not there is no error."""
+    for place in places:
+        place.unlink(missing_ok=True)
+
+
 def event_sound(*, event: Event, form: str = FORMATS[0]) -> Sound:
     """The sound of ``event`` in one of FORMATS. Raises NotFetched."""
     if not event.audio_id:

@@ -1,4 +1,7 @@
-"""Letting old rows go: per organisation and resource, in bounded chunks; rollups are always kept."""
+"""Letting old rows go: per organisation and resource, in bounded chunks; rollups are always kept.
+
+Checks and notes are never let go: an instrument's whole record hangs on them, and they are few.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -7,10 +10,15 @@ from typing import Any
 
 import structlog
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 
 from instruments.models import Instrument, Organisation
 from instruments.tenancy import all_organisations, organisation_scope
+from monitoring.media.fetch import files_drop, files_of
 from monitoring.models import (
+    AudioRecording,
+    Event,
+    EventTag,
     FrequencyMeasurement,
     Gap,
     GasSample,
@@ -44,6 +52,11 @@ KEPT_IN: dict[str, tuple[type[SeriesRow], dict[str, Any]]] = {
     Resource.PPV: (PeakParticleVelocity, {}),
     Resource.VDV: (VibrationDose, {}),
     Resource.STATS: (MonitorStats, {}),
+}
+# Happenings go with the sound that was fetched of them.
+HAPPENED: dict[str, type[Event] | type[AudioRecording]] = {
+    Resource.EVENTS: Event,
+    Resource.AUDIO: AudioRecording,
 }
 # What flags call the tables whose values have bounds: monitoring/possible.py.
 FLAGGED: dict[str, str] = {
@@ -99,14 +112,13 @@ def rows_drop(*, organisation: Organisation, now: datetime, most: int = 200_000)
             # Before the rows go: a target must not say that they are here, should they be wanted again.
             floors_follow(targets=SyncTarget.objects.all(), floors=floors_of(organisation.pk, now), now=now)
         for rule in rules:
-            model, where = KEPT_IN[rule.resource]
             edge = now - timedelta(days=rule.days)
             # A flag of a row that is gone would point at nothing.
             ImpossibleRow.objects.filter(table=FLAGGED.get(rule.resource, ""), start_at__lt=edge).delete()
             UnreadRow.objects.filter(resource=rule.resource, found_at__lt=edge).delete()
             # Of what is not kept nothing is missing.
             Gap.objects.filter(resource=rule.resource, end_at__lte=edge).delete()
-            old = model.objects.filter(start_at__lt=edge, **where)
+            old = _rows(rule.resource).filter(start_at__lt=edge)
             instruments = Instrument.objects.order_by("pk").values_list("pk", flat=True)
             dropped = 0
             for count in chain.from_iterable(_chunks(old.filter(instrument_id=pk)) for pk in instruments):
@@ -119,6 +131,16 @@ def rows_drop(*, organisation: Organisation, now: datetime, most: int = 200_000)
     return total
 
 
+def _rows(resource: str) -> Any:
+    if resource == Resource.EVENTS:
+        # What somebody has said of an event keeps it.
+        return Event.objects.exclude(Exists(EventTag.objects.filter(event=OuterRef("pk"))))
+    if resource in HAPPENED:
+        return HAPPENED[resource].objects.all()
+    model, where = KEPT_IN[resource]
+    return model._default_manager.filter(**where)
+
+
 def _chunks(old: Any) -> Iterator[int]:
     """Delete one instrument's rows from the oldest on, a chunk in each transaction: an index range, no long lock.
 
@@ -129,6 +151,10 @@ def _chunks(old: Any) -> Iterator[int]:
     while True:
         edge = old.order_by("start_at").values_list("start_at", flat=True)[CHUNK : CHUNK + 1].first()
         rows = old if edge is None else old.filter(start_at__lt=edge)
+        if not issubclass(rows.model, SeriesRow):
+            # Before their rows, by which whoever is stopped in between finds them: they can be fetched again.
+            for row in rows.select_related("instrument"):
+                files_drop(files_of(row))
         with transaction.atomic():
             count: int = rows._raw_delete(rows.db)
         if count:
