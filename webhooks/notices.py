@@ -57,7 +57,7 @@ def webhook_notices(
     quiet = silent_webhooks(now=now) if silent is None else silent
     if count := len(quiet):
         title = ngettext("%d webhook keeps silent.", "%d webhooks keep silent.", count)
-        text = _("Measurements arrived by asking, and no webhook had announced them.")
+        text = _("Something arrived by asking, and no webhook had announced it.")
         notices.append(Notice("warn", title % count, text, f"{here}#silent-title", look))
     if count := counts["again"]:
         title = ngettext(

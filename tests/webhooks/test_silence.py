@@ -1,9 +1,12 @@
 """A webhook that says nothing although data came is noticed; one with nothing to say is not."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 from hypothesis import given
@@ -12,7 +15,14 @@ from hypothesis import strategies as st
 from cirrusweb import doctor
 from instruments.models import Instrument, Organisation
 from instruments.tenancy import organisation_scope
-from monitoring.models import InstrumentStatus, ParticulateSample
+from monitoring.models import (
+    ActionKind,
+    ActionState,
+    Event,
+    InstrumentAction,
+    InstrumentStatus,
+    ParticulateSample,
+)
 from tests.conftest import People, make_instrument, make_key
 from webhooks.models import Subscription
 from webhooks.silence import Silent, is_silent, silent_webhooks
@@ -48,7 +58,7 @@ def hooked(owner: Organisation, serial: str, **fields: Any) -> Instrument:
         Subscription.objects.create(
             organisation=owner,
             remote_id=f"hook-{serial}",
-            type="NewMeasurement",
+            type=fields.pop("type", "NewMeasurement"),
             serial=serial,
             ciphertext="x",
             created_by_us=True,
@@ -113,6 +123,90 @@ def test_other_than_noise_is_looked_up_in_its_own_series(organisation: Organisat
         )
     (found,) = silent(organisation)
     assert (found.serial, found.stored_until) == ("AQ1", NOW)
+
+
+HOUR = timedelta(hours=1)
+
+
+def happened(instrument: Instrument, type_: str, at: datetime) -> None:
+    """The newest of what a webhook of ``type_`` announces."""
+    mine: Any = {"organisation_id": instrument.organisation_id, "instrument": instrument}
+    if type_ == "NewEvent":
+        Event.objects.create(**mine, start_at=at, name="85 dB")
+        # Nobody announces what a clock that was set ahead says.
+        Event.objects.create(**mine, start_at=at + timedelta(days=365), name="85 dB")
+    elif type_ == "InstrumentStatus":
+        InstrumentStatus.objects.create(**mine, online_since_at=at, changed_at=at)
+    else:
+        kind = ActionKind.SIC if type_ == "SicFinished" else ActionKind.CALIBRATION
+        common = {"kind": kind, "requested_at": at, "due_at": at, "result_at": at, "finished_at": at}
+        InstrumentAction.objects.create(**mine, **common, token=uuid.uuid4(), state=ActionState.SUCCEEDED)
+        # A failure is told at once, and stored nowhere else.
+        InstrumentAction.objects.create(
+            **mine, **{**common, "result_at": None}, token=uuid.uuid4(), state=ActionState.FAILED
+        )
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("beats")
+@pytest.mark.parametrize("type_", ["NewEvent", "InstrumentStatus", "SicFinished", "CalibrationFinished"])
+def test_what_happened_and_was_not_announced_is_noticed(organisation: Organisation, type_: str) -> None:
+    told = {
+        # Heard of hours before it, or never.
+        "QT1": (NOW - 5 * HOUR, NOW - HOUR),
+        "QT2": (None, NOW - HOUR),
+        # Heard with it, heard after it, or it may still come.
+        "QT3": (NOW - HOUR, NOW - HOUR),
+        "QT4": (NOW - HOUR / 2, NOW - HOUR),
+        "QT5": (NOW - 5 * HOUR, NOW - HOUR / 5),
+        # From before there was a webhook.
+        "QT6": (None, NOW - timedelta(days=10)),
+    }
+    with organisation_scope(organisation.pk):
+        for serial, (heard_at, at) in told.items():
+            happened(hooked(organisation, serial, type=type_, delivered_at=heard_at), type_, at)
+    found = [(row.serial, row.type, row.heard_at, row.stored_until) for row in silent(organisation)]
+    assert sorted(found, key=lambda row: row[0]) == [
+        (serial, type_, *told[serial]) for serial in ("QT1", "QT2")
+    ]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("beats")
+@pytest.mark.parametrize("heard_before", [0.5, 5.0])
+def test_a_larger_fleet_costs_the_same_queries(organisation: Organisation, heard_before: float) -> None:
+    """Where none is silent, however long ago it had anything to say; and where all are."""
+
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert bool(silent(organisation)) is (heard_before > 1)
+        return len(queries)
+
+    costs = []
+    for numbers in (range(3), range(3, 30)):
+        with organisation_scope(organisation.pk):
+            for number in numbers:
+                unit = hooked(
+                    organisation, f"QT{number}", type="NewEvent", delivered_at=NOW - heard_before * HOUR
+                )
+                happened(unit, "NewEvent", NOW - HOUR)
+        costs.append(cost())
+    assert costs[0] == costs[1]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("beats")
+def test_what_was_uploaded_late_is_announced_late(organisation: Organisation) -> None:
+    with organisation_scope(organisation.pk):
+        unit = hooked(organisation, "QT1", type="NewEvent", delivered_at=NOW - 9 * HOUR)
+        happened(unit, "NewEvent", NOW - 5 * HOUR)
+        back = InstrumentStatus.objects.create(
+            organisation=organisation, instrument=unit, online_since_at=NOW - HOUR / 6, changed_at=NOW
+        )
+        assert silent(organisation) == []
+        back.online_since_at = NOW - HOUR
+        back.save()
+        assert [row.serial for row in silent(organisation)] == ["QT1"]
 
 
 @pytest.mark.django_db
