@@ -5,8 +5,8 @@ Verbs raise ValidationError in words for a page; the database holds the same law
 
 import zoneinfo
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -29,6 +29,26 @@ def zone_of(instrument: Instrument, at: datetime) -> zoneinfo.ZoneInfo:
     deployed = deployment_of(instrument, at)
     own = deployed.site.zone if deployed is not None else None
     return own or instrument.organisation.zone
+
+
+def own_zones(rows: Sequence[tuple[int, datetime]]) -> list[zoneinfo.ZoneInfo | None]:
+    """For each instrument's number and instant the time zone of its site's own; None where the organisation's holds.
+
+    One query, however many they are.
+    """
+    if not rows:
+        return []
+    instants = [at for _, at in rows]
+    stays = (
+        Deployment.objects.within(min(instants), max(instants) + timedelta(microseconds=1))
+        .filter(instrument_id__in={pk for pk, _ in rows})
+        .exclude(site__timezone="")
+        .select_related("site")
+    )
+    known: dict[int, list[Deployment]] = {}
+    for stay in stays:
+        known.setdefault(stay.instrument_id, []).append(stay)
+    return [next((stay.site.zone for stay in known.get(pk, ()) if stay.stands(at)), None) for pk, at in rows]
 
 
 def deployment_of(instrument: Instrument, at: datetime) -> Deployment | None:

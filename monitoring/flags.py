@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Max
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from instruments.models import Instrument
@@ -21,6 +22,22 @@ TABLE_WORDS = {
     "pm": _("Particulates"),
     "gas": _("Gases"),
     "weather": _("Weather"),
+}
+# What the columns of those tables hold, and its unit; every other is a level.
+QUANTITIES = {
+    **{f"v_max_{axis}_mms": (f"PPV {axis}", "mm/s") for axis in "xyz"},
+    **{f"f_dom_{axis}_hz": (format_lazy(_("Dominant frequency {axis}"), axis=axis), "Hz") for axis in "xyz"},
+    "pm1_ugm3": ("PM1", "µg/m³"),
+    "pm2p5_ugm3": ("PM2.5", "µg/m³"),
+    "pm4p25_ugm3": ("PM4.25", "µg/m³"),
+    "pm10_ugm3": ("PM10", "µg/m³"),
+    "co2_ppm": ("CO₂", "ppm"),
+    "wind_speed_ms": (_("Wind speed"), "m/s"),
+    "wind_direction_deg": (_("Wind from"), "°"),
+    "temperature_c": (_("Temperature"), "°C"),
+    "pressure_hpa": (_("Pressure"), "hPa"),
+    "humidity_pct": (_("Humidity"), "%"),
+    "precipitation_mmh": (_("Precipitation"), "mm/h"),
 }
 
 
@@ -85,6 +102,11 @@ class Flagged:
     count: int
     newest_at: datetime
     values: dict[str, float | None]
+
+    @property
+    def told(self) -> list[tuple[Any, str, float | None]]:
+        """What each is called, its unit and its value; None for what is no number."""
+        return [(*QUANTITIES.get(name, (name, "dB")), value) for name, value in self.values.items()]
 
 
 def flagged() -> list[Flagged]:

@@ -66,6 +66,8 @@ def fleet_health(*, now: datetime) -> list[MonitorHealth]:
         InstrumentStatus.objects.filter(instrument__gone_at=None)
         .exclude(health={})
         .select_related("instrument")
+        # Not what MyCirrus said of each: of a fleet that would be megabytes at each look.
+        .only("health", "health_at", "instrument__serial", "instrument__name")
         .annotate(rsrp_dbm=Subquery(newest.values("lte_rsrp")[:1]))
     )
     found = [

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 # Value, what the legend calls it, which colour of the page's series; others follow under their own names.
@@ -75,6 +75,7 @@ def trace_figure(
     zone: str,
     label: str,
     empty: str,
+    summary: str = "",
 ) -> dict[str, Any]:
     """The JSON document of an event's level trace, in the form that static/js/chart.js draws.
 
@@ -109,9 +110,41 @@ def trace_figure(
             {"layer": "event", "at": _milliseconds(start), "until": _milliseconds(end), "label": label}
             for end in ([end] if end else [])
         ],
-        "summary": "",
+        "summary": summary,
         "empty": empty,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class TraceTable:
+    """An event's time history by time: the names of its lines, and for each instant their levels in dB or None."""
+
+    names: Sequence[str]
+    rows: Sequence[tuple[datetime, Sequence[float | None]]]
+
+    def highest(self) -> list[tuple[str, float, datetime]]:
+        """Each line that has a level, its highest, and when that was first reached."""
+        found = []
+        for place, name in enumerate(self.names):
+            given = [(level, at) for at, levels in self.rows if (level := levels[place]) is not None]
+            if given:
+                level, at = max(given, key=lambda each: each[0])
+                found.append((name, level, at))
+        return found
+
+
+def trace_table(series: Sequence[dict[str, Any]]) -> TraceTable:
+    """The values of ``series``, as `trace_figure` takes them, with no row where nothing was sent."""
+    levels: dict[int, list[float | None]] = {}
+    for place, row in enumerate(series):
+        for block in row["blocks"]:
+            for index, value in enumerate(block["values"]):
+                at = block["start"] + index * block["step"]
+                levels.setdefault(at, [None] * len(series))[place] = value
+    names = [_KNOWN.get(row["name"], (row["name"], 0))[0] for row in series]
+    return TraceTable(
+        names, [(datetime.fromtimestamp(at / 1000, tz=UTC), levels[at]) for at in sorted(levels)]
+    )
 
 
 def _milliseconds(at: datetime) -> int:

@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.http import Http404, HttpRequest, QueryDict
+from django.utils import timezone
 
 from cirrusweb.htmx import wants_fragment
 from instruments.access import key_of
+from instruments.sites import own_zones
 from monitoring.events.search import EventFilter, Order, rows_shown, rows_since, version_of
 from monitoring.views.activity import entry_before
 
@@ -47,6 +49,10 @@ def listed(
     version = version_of(news, *map(told, shown))
     if is_polled(request) and request.GET["version"] == version:
         return None
+    # A happening is told by the clock of where it happened; its zone is named where that shows another time.
+    for row, zone in zip(shown, own_zones([(row.instrument_id, row.start_at) for row in shown]), strict=True):
+        here = timezone.localtime(row.start_at).utcoffset()
+        row.zone = zone if zone and row.start_at.astimezone(zone).utcoffset() != here else None
     polled = QueryDict(asked.query, mutable=True)
     polled.update({"shown": ",".join(str(row.pk) for row in shown), "version": version})
     if before is not None:

@@ -21,7 +21,8 @@ from monitoring.charts.percentiles import PERCENTILES, recorded_percentiles
 from monitoring.charts.ranges import Window
 from monitoring.charts.series import LevelSeries, level_series
 from monitoring.export import IMPOSSIBLE, columns, csv_value, export_rows, utc_text
-from monitoring.models import InstrumentStatus
+from monitoring.fetching import not_let
+from monitoring.models import InstrumentStatus, Resource
 from monitoring.templatetags.levels import period
 from monitoring.views.files import csv_file, line_writer, refusal
 from monitoring.views.windows import Asked, rows_page, window_asked
@@ -173,7 +174,9 @@ def levels_json(request: HttpRequest, slug: str, serial: str) -> HttpResponse:
         now=shown.asked.now,
         zone=str(shown.asked.zone),
         summary=shown.summary,
-        empty=_("No levels were measured in this range."),
+        empty=""
+        if shown.series.count
+        else not_let(Resource.NOISE, shown.instrument) or _("No levels were measured in this range."),
         band=_("LAeq, lowest to highest"),
         percentiles=shown.percentiles(),
         period=period(shown.period_s or 60).replace(" ", ""),

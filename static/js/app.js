@@ -58,13 +58,13 @@
   async function copy(button) {
     const words = button.querySelector("span") ?? button;
     const before = words.textContent;
+    // Until its chart is drawn a link knows its address better than the button beside it.
+    const text = button.dataset.copy || button.previousElementSibling.href;
     try {
-      await navigator.clipboard.writeText(button.dataset.copy);
+      await navigator.clipboard.writeText(text);
     } catch {
-      // Clipboard access is refused on plain http: select the text, so that one keystroke is left to do.
-      const source = button.previousElementSibling;
-      if (source) getSelection().selectAllChildren(source);
-      return;
+      // Refused on plain http: shown to be taken by hand.
+      return prompt(button.ariaLabel, text);
     }
     words.textContent = button.dataset.copied;
     announce(button.dataset.copied);
@@ -179,7 +179,13 @@
     const oldest = new Date(Math.min(...[...failing].map((each) => goodAt.get(each) ?? loadedAt)));
     const since = byId("connection-since");
     since.dateTime = oldest.toISOString();
-    const told = oldest.toLocaleTimeString(root.lang || "en", { hour: "2-digit", minute: "2-digit" });
+    // In the zone of the page's other times.
+    const told = oldest.toLocaleTimeString(root.lang || "en", {
+      hour: "2-digit",
+      minute: "2-digit",
+      timeZone: root.dataset.zone,
+      timeZoneName: "short",
+    });
     // An alert that is written anew is read aloud anew.
     if (since.textContent !== told) since.textContent = told;
   }
@@ -211,6 +217,14 @@
     if ((document.hidden || held) && !cause) event.preventDefault();
   });
 
+  // The address of a filter names what was chosen, and not what was left open.
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    if (!detail.elt.matches("form[hx-push-url]")) return;
+    for (const name of new Set(detail.formData.keys())) {
+      if (detail.formData.getAll(name).every((value) => value === "")) detail.formData.delete(name);
+    }
+  });
+
   function wake() {
     if (document.hidden || !window.htmx) return;
     for (const poller of document.querySelectorAll('[hx-trigger*="wake"]')) htmx.trigger(poller, "wake");
@@ -224,9 +238,12 @@
     const part = partOf(detail.elt);
     if (status === 401 || status === 404 || status === 410) location.reload();
     else if (status >= 500 || part) connected(false, part);
+    // Somebody did it: a page that was open while they signed in anew elsewhere has a token that is none any more.
+    else byId("refused")?.removeAttribute("hidden");
   });
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
     if (detail.successful) connected(true, partOf(detail.elt));
+    if (detail.successful && !partOf(detail.elt)) byId("refused")?.setAttribute("hidden", "");
   });
 
   // A swap must not throw the keyboard back to the top of the page: remember where it was, find the same place again.

@@ -65,10 +65,6 @@
     }
   }
 
-  function hasValues(data) {
-    return (data.traces ?? []).some((trace) => (trace.y ?? trace.upper ?? trace.z?.flat() ?? []).some((value) => value != null));
-  }
-
   // Which lines and layers are to be seen, where the page has a legend of its own; undefined where Plotly draws one.
   function choiceOf(element) {
     const legend = document.querySelector(`[data-chart-legend="${CSS.escape(element.id)}"]`);
@@ -88,7 +84,7 @@
       plot = element.appendChild(document.createElement("div"));
       plot.className = "chart-plot";
     }
-    if (!chart.failed) note(element, hasValues(chart.data) ? "" : (chart.data.empty ?? CirrusTime.say("empty")));
+    if (!chart.failed) note(element, CirrusFigure.hasValues(chart.data) ? "" : (chart.data.empty ?? CirrusTime.say("empty")));
     await Plotly.react(plot, traces, layout, { ...CONFIG, toImageButtonOptions: { ...CONFIG.toImageButtonOptions, filename: element.id } });
     const summary = document.getElementById(element.dataset.summary ?? "");
     const covered = chart.data.coverage == null ? "" : `${CirrusTime.say("covered", CirrusTime.share(chart.data.coverage))}.`;

@@ -92,17 +92,20 @@ class Visit:
     problems: list[str] = field(default_factory=list)
     # Answers that the test provokes.
     expected: tuple[str, ...] = ()
+    # Of pages that are opened without one.
+    width: int = DESKTOP
 
     def page(
         self,
         user: User | None,
         *,
-        width: int = DESKTOP,
+        width: int | None = None,
         theme: str = "light",
         locale: str = "en-GB",
         **options: Any,
     ) -> Page:
         """A page of ``user`` (None: signed out), not yet anywhere."""
+        width = width or self.width
         phone = width < 600
         context = self.browser.new_context(
             base_url=self.base,
@@ -151,11 +154,15 @@ def sign_in(context: BrowserContext, user: User, base: str) -> None:
     )
 
 
+# A journey that is made on a phone and at a desk alike.
+at_both_widths = pytest.mark.parametrize("visit", [DESKTOP, PHONE], indirect=True)
+
+
 @pytest.fixture
-def visit(live_server: Any, chromium: Browser) -> Iterator[Visit]:
+def visit(live_server: Any, chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
     """Opens pages; fails the test at its end when any page had an error, an exception or a refused resource."""
     with ExitStack() as contexts:
-        visit = Visit(live_server.url, contexts, chromium)
+        visit = Visit(live_server.url, contexts, chromium, width=getattr(request, "param", DESKTOP))
         yield visit
     assert visit.problems == []
 

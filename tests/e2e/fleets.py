@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from instruments.models import Instrument, Membership, Organisation, Site, User
+from instruments.mycirrus import Rows
 from instruments.photos import photo_of, site_photo_set
 from instruments.sites import deployment_start
 from instruments.tenancy import organisation_scope
@@ -34,7 +35,8 @@ from monitoring.models import (
     SyncTarget,
     SystemIntegrityCheck,
 )
-from monitoring.sync.rollups import noise_rollups_refresh
+from monitoring.sync.rollups import noise_rollups_refresh, sample_rollups_refresh
+from monitoring.sync.unread import unread_keep
 from tests.conftest import make_instrument
 
 LEVELS = ("LAeq", "LAFMax", "LCPeak")
@@ -243,6 +245,8 @@ def telemetry(instrument: Instrument, *, now: datetime, hours: int = 24, **prese
             )
             for number in range(12 * hours)
         )
+        first = now - timedelta(days=8)
+        sample_rollups_refresh(instrument=instrument, model=MonitorStats, first=first, last=now)
         InstrumentStatus.objects.filter(instrument=instrument).update(
             health={**health, **present}, health_at=now
         )
@@ -407,6 +411,17 @@ def impossible(instrument: Instrument, *, now: datetime) -> None:
             starts=starts,
             columns={"LAeq": [54.2, -99.0], "LCPeak": [250.0, 90.0]},
         )
+
+
+def unread(instrument: Instrument, *, now: datetime) -> None:
+    """Rows of a form that is not known here, and one of another instrument."""
+    rows = [
+        {"began": f"{now - timedelta(minutes=minute):%Y-%m-%dT%H:%M:%SZ}", "LAeq": 54.2, "unit": "dB"}
+        for minute in range(3)
+    ]
+    other = {"instrument": "QT999999", "startTime": f"{now:%Y-%m-%dT%H:%M:%SZ}", "LAeq": 61.0}
+    with organisation_scope(instrument.organisation_id):
+        unread_keep(instrument=instrument, resource=Resource.NOISE, rows=Rows([], [*rows, other]), now=now)
 
 
 def wishes(membership: Membership, instrument: Instrument, *, now: datetime) -> None:

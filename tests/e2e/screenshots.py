@@ -44,6 +44,8 @@ PAGES: list[tuple[str, str, bool]] = [
     ("instrument-measuring", "/o/demo/i/QT417186/", True),
     ("instrument-offline", "/o/demo/i/QT448862/", True),
     ("instrument-air", "/o/demo/i/WWTPPH/", False),
+    ("instrument-air-quarter", "/o/demo/i/WWTPPH/?range=90d", True),
+    ("samples-table-quarter", "/o/demo/i/WWTPPH/samples/particulates/?range=90d", False),
     ("instrument-unknown", "/o/broken/i/QT000005/", False),
     ("instrument-empty", "/o/broken/i/QT000011/", False),
     ("levels-table", "/o/demo/i/QT417186/levels/?range=1h", False),
@@ -71,6 +73,7 @@ PAGES: list[tuple[str, str, bool]] = [
     ("events-empty", "/o/broken/events/", False),
     ("events-no-match", "/o/demo/events/?name=nothing+like+it", False),
     ("event", "/o/demo/events/?sound=yes", True),
+    ("event-trace", "/o/demo/events/?sound=yes", True),
     ("event-causes", "/o/demo/events/causes/", False),
     ("recordings", "/o/demo/recordings/", False),
     ("recording", "/o/demo/recordings/", False),
@@ -121,13 +124,21 @@ PAGES: list[tuple[str, str, bool]] = [
     ("activity", "/o/demo/activity/", False),
     ("record", "/o/demo/record/", False),
     ("record-missing", "/o/demo/record/missing/?resource=noise", False),
+    ("record-wrong", "/o/broken/record/", True),
+    ("record-unread", "/o/broken/record/missing/?resource=noise", True),
+    ("live", "/o/demo/i/QT417186/", False),
+    ("histories", "/o/demo/i/QT417186/history/", False),
     ("action", "/o/demo/i/QT417186/calibration/", False),
+    ("action-sic", "/o/demo/i/QT417186/sic/", False),
+    ("action-rename", "/o/demo/i/QT417186/rename/", False),
     ("webhooks", "/o/demo/webhooks/", False),
     ("webhooks-address", "/o/demo/webhooks/address/", False),
     ("webhooks-registration", "/o/demo/webhooks/registration/", False),
     ("keys", "/o/demo/keys/", True),
     ("keys-broken", "/o/broken/keys/", True),
     ("key-add", "/o/empty/keys/add/", False),
+    ("key-rotate", "/o/demo/keys/", False),
+    ("key-revoke", "/o/demo/keys/", False),
     ("people", "/o/demo/people/", False),
     ("settings", "/o/demo/settings/", False),
     ("start", "/o/demo/start/", True),
@@ -139,12 +150,27 @@ PAGES: list[tuple[str, str, bool]] = [
     ("not-found", "/o/nowhere/", False),
     ("not-a-page", "/o/demo/people/invite/", False),
     ("sign-in", "/accounts/login/", False),
+    ("sign-up", "/accounts/signup/", False),
     ("reset", "/accounts/password/reset/", False),
+    ("admin", "/admin/", False),
+    ("admin-keys", "/admin/instruments/apikey/", False),
+    ("admin-key", "/admin/instruments/apikey/", True),
+    ("admin-key-add", "/admin/instruments/apikey/add/", True),
+    ("admin-organisations", "/admin/instruments/organisation/", False),
+    ("admin-members", "/admin/instruments/membership/", False),
+    ("admin-targets", "/admin/monitoring/synctarget/", False),
+    ("admin-deliveries", "/admin/webhooks/delivery/", False),
+    ("admin-tasks", "/admin/tasks/", False),
 ]
-SIGNED_OUT = {"sign-in", "reset"}
+SIGNED_OUT = {"sign-in", "sign-up", "reset"}
 # What is pressed first: keys of rows differ from run to run, and some pages are answers to a form.
 PRESSED = {
+    "live": "[data-live] button",
+    "key-rotate": "a[href$='/rotate/']",
+    "key-revoke": "a[href$='/revoke/']",
+    "admin-key": "#result_list th a",
     "event": "a[data-row]",
+    "event-trace": "a[data-row] then a[href$='/trace/']",
     "recording": "a[data-row]",
     "alert-rule-rehearsed": "button[value=rehearse]",
     "alert-rule-without-past": "button[value=rehearse]",
@@ -191,10 +217,6 @@ def installation() -> Iterator[str]:
         import django
 
         django.setup()
-        from monitoring.sync import claims
-
-        # A chart's longest range is all that is seen.
-        claims.DEMO_HISTORY_DAYS = 8
         from django.contrib.staticfiles.handlers import StaticFilesHandler
         from django.core.management import call_command
         from django.test.testcases import LiveServerThread
@@ -232,6 +254,7 @@ def others() -> None:
         levels,
         places,
         targets,
+        unread,
     )
     from tests.e2e.troubles import trouble
 
@@ -258,6 +281,7 @@ def others() -> None:
     places(fleet, now=now, actor=demo)
     certificates(fleet, now=now)
     impossible(failed, now=now)
+    unread(failed, now=now)
     channels(made["broken"], actor=demo, now=now)
     trouble(failed, actor=demo, now=now)
 
@@ -349,8 +373,9 @@ def pictures(base: str, out: Path, only: str) -> None:
                     page = (outside if name in SIGNED_OUT else inside).new_page()
                     page.goto(base + address)
                     if name in PRESSED:
-                        page.locator(PRESSED[name]).first.click()
-                        page.wait_for_load_state()
+                        for pressed in PRESSED[name].split(" then "):
+                            page.locator(pressed).first.click()
+                            page.wait_for_load_state()
                     if name in HEARD:
                         page.locator("[data-sound][data-state=drawn]").wait_for(timeout=30_000)
                     for chart in page.locator("[data-chart]:visible").all():

@@ -5,12 +5,13 @@ import time
 from datetime import datetime
 
 import pytest
+from django.conf import settings
 from playwright.sync_api import Page, Route, expect
 
 from instruments.tenancy import organisation_scope
 from monitoring.models import Event, HistoryState, TimeHistoryRequest
 from tests.conftest import People, make_instrument
-from tests.e2e.conftest import DESKTOP, PHONE, Visit
+from tests.e2e.conftest import DESKTOP, PHONE, Visit, at_both_widths
 from tests.e2e.happenings import happenings, history
 
 EVENTS = "/o/harbour/events/"
@@ -47,8 +48,8 @@ def test_from_the_list_to_an_excluded_event(
     expect(page.get_by_role("search")).not_to_contain_text("optional")
     page.get_by_label("Instrument").fill("Crane")
     page.get_by_label("Sound").select_option("yes")
-    # Each choice applies at once, and the address says so.
-    expect(page).to_have_url(re.compile("instrument=Crane.*sound=yes"))
+    # Each choice applies at once, and the address says so, and nothing else.
+    expect(page).to_have_url(re.compile(r"/events/\?instrument=Crane&sound=yes$"))
     expect(page.locator("#event-list")).not_to_contain_text("Harbour Wall")
     page.locator("a[data-row]").first.click()
     expect(page).to_have_url(re.compile(rf"/events/{events[0].pk}/\?instrument=Crane&sound=yes"))
@@ -69,6 +70,7 @@ def test_from_the_list_to_an_excluded_event(
     visit.check(page)
 
 
+@at_both_widths
 def test_another_order_is_shown_at_once(visit: Visit, crew: People, events: list[Event]) -> None:
     page = visit.page(crew.bob)
     page.goto(EVENTS)
@@ -118,6 +120,7 @@ def test_by_the_keyboard_alone(visit: Visit, crew: People, events: list[Event]) 
     expect(page).to_have_url(re.compile(rf"/events/{events[0].pk}/"))
 
 
+@at_both_widths
 def test_what_is_taken_back_is_announced_too(visit: Visit, crew: People, events: list[Event]) -> None:
     page = visit.page(crew.mary)
     page.goto(f"{EVENTS}{events[0].pk}/")
@@ -156,6 +159,27 @@ def test_what_is_pressed_before_the_answer_is_not_lost(
         assert (tag.cause, tag.excluded) == ("Construction", True)
 
 
+@at_both_widths
+def test_what_is_refused_is_told(visit: Visit, crew: People, events: list[Event]) -> None:
+    visit.expected = ("/tag/",)
+    page = visit.page(crew.mary)
+    page.goto(f"{EVENTS}{events[0].pk}/")
+    # Signed in anew in another tab: this page's token is no token any more.
+    page.context.add_cookies(
+        [{"name": settings.CSRF_COOKIE_NAME, "value": "a" * 32, "url": page.url.partition("/o/")[0]}]
+    )
+    with page.expect_response(lambda answer: answer.status == 403):
+        page.keyboard.press("x")
+    told = page.get_by_role("alert").filter(has_text="This was refused, and nothing was changed.")
+    expect(told).to_be_visible()
+    told.get_by_role("link").click()
+    page.wait_for_load_state()
+    expect(told).to_be_hidden()
+    page.keyboard.press("x")
+    expect(page.locator("#event-tag")).to_contain_text("by Mary")
+
+
+@at_both_widths
 def test_space_plays_and_pauses(visit: Visit, crew: People, events: list[Event]) -> None:
     page = visit.page(crew.bob)
     page.goto(f"{EVENTS}{events[0].pk}/")
@@ -172,6 +196,7 @@ def test_space_plays_and_pauses(visit: Visit, crew: People, events: list[Event])
     until(page, "document.querySelector('audio').currentTime > 5")
 
 
+@at_both_widths
 def test_why_there_is_no_sound_is_said(visit: Visit, crew: People, events: list[Event]) -> None:
     with organisation_scope(crew.organisation.pk):
         Event.objects.filter(pk=events[0].pk).update(audio_id="never-heard", time_history_id="never-seen")
@@ -182,6 +207,7 @@ def test_why_there_is_no_sound_is_said(visit: Visit, crew: People, events: list[
     expect(page.locator("#event-trace")).to_contain_text("No working key reaches this instrument")
 
 
+@at_both_widths
 def test_it_all_works_without_scripts(visit: Visit, crew: People, events: list[Event]) -> None:
     page = visit.page(crew.mary, java_script_enabled=False)
     page.goto(EVENTS)
@@ -197,6 +223,7 @@ def test_it_all_works_without_scripts(visit: Visit, crew: People, events: list[E
     expect(page).to_have_url(re.compile(rf"/events/{events[1].pk}/\?instrument=Crane"))
 
 
+@at_both_widths
 def test_a_time_history_is_asked_for_and_looked_at(
     visit: Visit, crew: People, events: list[Event], now: datetime
 ) -> None:

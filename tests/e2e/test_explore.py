@@ -1,19 +1,29 @@
 """Moving in the level chart: what is zoomed into is fetched finer, has an address, and is read point by point."""
 
 import re
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
-from instruments.models import Instrument
+from instruments.models import Deployment, Instrument, Site
 from instruments.tenancy import organisation_scope
-from monitoring.models import ParticulateSample
+from monitoring.events.tags import event_tag
+from monitoring.models import (
+    ActionKind,
+    ActionState,
+    Calibration,
+    Event,
+    InstrumentAction,
+    ParticulateSample,
+    SystemIntegrityCheck,
+)
 from tests.catalogue import speak
 from tests.conftest import People, make_key
-from tests.e2e.conftest import DESKTOP, PHONE, Visit, until
+from tests.e2e.conftest import DESKTOP, PHONE, Visit, at_both_widths, until
 from tests.e2e.fleets import checks, levels, monitor
 
 WALL = "/o/harbour/i/QT000001/"
@@ -34,7 +44,7 @@ def wall(crew: People, now: datetime) -> Any:
     return made
 
 
-def opened(visit: Visit, crew: People, address: str, width: int = DESKTOP) -> Page:
+def opened(visit: Visit, crew: People, address: str, width: int | None = None) -> Page:
     page = visit.page(crew.bob, width=width)
     page.goto(WALL + address)
     expect(page.locator(DRAWN).first).to_be_attached(timeout=20_000)
@@ -71,10 +81,20 @@ def test_a_drag_fetches_finer_values_and_back_leads_back(crew: People, visit: Vi
     visit.check(page)
 
 
-def test_a_link_shows_the_same_to_whoever_opens_it(crew: People, visit: Visit, wall: object) -> None:
+@at_both_widths
+def test_a_link_shows_the_same_to_whoever_opens_it(
+    crew: People, visit: Visit, wall: Instrument, now: datetime
+) -> None:
+    with organisation_scope(crew.organisation.pk):
+        # In the middle of the day, where it stays in sight at whatever hour this runs.
+        SystemIntegrityCheck.objects.filter(instrument=wall).delete()
+        SystemIntegrityCheck.objects.create(
+            organisation=crew.organisation, instrument=wall, at=now - timedelta(hours=12), passed=True
+        )
     page = opened(visit, crew, "?range=24h")
     page.get_by_role("link", name="Zoom in").click()
     expect(page).to_have_url(re.compile("from="))
+    assert {"LAF,max", "sics"} <= set(page.evaluate(f"{SEEN}.map((one) => one.name)"))
     page.get_by_label("LAF,max").uncheck()
     page.get_by_label("SICs").uncheck()
     expect(page).to_have_url(re.compile("lines="))
@@ -82,6 +102,8 @@ def test_a_link_shows_the_same_to_whoever_opens_it(crew: People, visit: Visit, w
     shown = page.evaluate(f"[{DATA}.start, {DATA}.end]")
     other = visit.page(crew.alice)
     other.goto(page.url)
+    # Who may act has more above it, and what is far below a phone's screen is not read.
+    other.locator("#level-chart").scroll_into_view_if_needed()
     expect(other.locator(DRAWN).first).to_be_attached(timeout=20_000)
     # An address has whole seconds.
     assert other.evaluate(f"[{DATA}.start, {DATA}.end]") == pytest.approx(shown, abs=1000)
@@ -92,6 +114,7 @@ def test_a_link_shows_the_same_to_whoever_opens_it(crew: People, visit: Visit, w
     assert "sics" not in names
 
 
+@at_both_widths
 def test_keys_read_move_and_zoom(crew: People, visit: Visit, wall: object) -> None:
     page = opened(visit, crew, "?range=6h")
     chart = page.locator("#level-chart")
@@ -114,6 +137,39 @@ def test_keys_read_move_and_zoom(crew: People, visit: Visit, wall: object) -> No
     expect(chart).to_be_focused()
 
 
+def test_the_extremes_of_a_point_are_read_with_it(crew: People, visit: Visit, wall: object) -> None:
+    page = opened(visit, crew, "?range=7d")
+    bucket(page, 900)
+    page.locator("#level-chart").focus()
+    page.keyboard.press("End")
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    band = f"{DATA}.traces.find((one) => one.kind === 'band')"
+    lower, upper = page.evaluate(f"[{band}.lower.at(-5), {band}.upper.at(-5)]")
+    assert lower < upper
+    readout = page.locator("[data-chart-readout=level-chart]")
+    expect(readout).to_contain_text(f"LAeq, lowest to highest {lower:.1f} – {upper:.1f} dB")
+    # Taken away with its line.
+    page.get_by_label("LAeq", exact=True).uncheck()
+    page.locator("#level-chart").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(readout).not_to_contain_text("lowest to highest")
+
+
+def test_where_nothing_can_be_copied_the_address_is_shown(crew: People, visit: Visit, wall: object) -> None:
+    page = visit.page(crew.bob)
+    # As on plain http, where a browser has no clipboard to offer.
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    asked: list[Dialog] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog), dialog.dismiss()))
+    page.route("**/levels.json*", lambda route: route.abort())
+    page.goto(f"{WALL}?range=6h")
+    copy = page.get_by_role("button", name="Copy the link to this view").first
+    copy.click()
+    # Before the chart is drawn, too.
+    assert re.search(r"^http.*/i/QT000001/\?from=.+&to=", asked[0].default_value)
+
+
 @pytest.mark.parametrize(
     ("zone", "words"),
     [
@@ -133,6 +189,7 @@ def test_a_day_is_named_where_it_is_one(
     expect(page.locator("[data-chart-readout=level-chart]")).to_have_text(re.compile(words))
 
 
+@at_both_widths
 def test_percentiles_can_be_seen_where_they_were_recorded(
     crew: People, visit: Visit, wall: Any, now: datetime
 ) -> None:
@@ -165,15 +222,17 @@ def test_a_finger_moves_and_zooms_by_buttons(crew: People, visit: Visit, wall: o
 def test_a_phone_that_is_turned_has_its_chart_drawn_anew(crew: People, visit: Visit, wall: object) -> None:
     page = opened(visit, crew, "?range=24h")
     layout = "document.querySelector('#level-chart .js-plotly-plot').layout"
-    until(page, f"Boolean({layout}.xaxis.title.text)")
+    until(page, f"{layout}.xaxis.nticks === 9")
     page.set_viewport_size({"width": PHONE, "height": 844})
-    until(page, f"!{layout}.xaxis.title.text")
-    assert page.evaluate(f"{layout}.xaxis.nticks") == 6
+    until(page, f"{layout}.xaxis.nticks === 6")
+    # A time without its zone says nothing, on a phone either.
+    assert "Europe/London" in page.evaluate(f"{layout}.xaxis.title.text")
     page.set_viewport_size({"width": DESKTOP, "height": 800})
-    until(page, f"Boolean({layout}.xaxis.title.text)")
+    until(page, f"{layout}.xaxis.nticks === 9")
 
 
 @pytest.mark.parametrize("script", [True, False])
+@at_both_widths
 def test_a_stretch_of_one_s_own_is_a_form(
     crew: People, visit: Visit, wall: object, now: datetime, script: bool
 ) -> None:
@@ -193,6 +252,7 @@ def test_a_stretch_of_one_s_own_is_a_form(
     expect(page.get_by_role("alert")).to_contain_text("at least a minute after")
 
 
+@at_both_widths
 def test_what_is_shown_can_be_taken_away(crew: People, visit: Visit, wall: object) -> None:
     page = opened(visit, crew, "?range=6h")
     with page.expect_download() as csv:
@@ -226,6 +286,7 @@ def test_a_chart_speaks_the_reader_s_language(
     visit.check(page)
 
 
+@at_both_widths
 def test_a_chart_of_samples_is_read_and_taken_away_as_levels_are(
     crew: People, visit: Visit, now: datetime
 ) -> None:
@@ -293,4 +354,49 @@ def test_a_chart_of_samples_is_read_and_taken_away_as_levels_are(
     expect(link).to_have_attribute("href", re.compile(r"from=.*#particulates-heading$"))
     page.get_by_role("link", name=re.compile(r"As a table ?: Particulates of Gate Dust")).click()
     expect(page.locator(".table-levels tbody tr").first).to_contain_text("µg/m³")
+    visit.check(page)
+
+
+@at_both_widths
+def test_everything_that_happened_is_marked_on_the_time_axis(
+    crew: People, visit: Visit, wall: Instrument, now: datetime
+) -> None:
+    """A sign in its lane for what happens at once, a band for what lasts; each can be taken away."""
+    at = now - timedelta(hours=12)
+    mine: dict[str, Any] = {"organisation": crew.organisation, "instrument": wall}
+    with organisation_scope(crew.organisation.pk):
+        SystemIntegrityCheck.objects.create(**mine, at=at, passed=True)
+        Calibration.objects.create(**mine, at=at, status="Success", level_db=93.7, offset_db=0.1)
+        _, excluded = (
+            Event.objects.create(
+                **mine, start_at=at + timedelta(hours=hour), end_at=at + timedelta(hours=hour + 1)
+            )
+            for hour in (1, 3)
+        )
+        event_tag(event=excluded, actor=crew.mary, now=now, excluded=True)
+        InstrumentAction.objects.create(
+            **mine,
+            kind=ActionKind.IDENTIFY,
+            state=ActionState.SUCCEEDED,
+            token=uuid.uuid4(),
+            **dict.fromkeys(("requested_at", "started_at", "finished_at", "due_at"), at),
+        )
+        site = Site.objects.create(organisation=crew.organisation, name="Quay")
+        Deployment.objects.create(**mine, site=site, start_at=at)
+    page = visit.page(crew.mary)
+    page.goto(f"{WALL}?range=24h")
+    page.locator("#level-chart").scroll_into_view_if_needed()
+    expect(page.locator(DRAWN).first).to_be_attached(timeout=20_000)
+    signs = {"events", "sics", "calibrations", "actions", "moves"}
+    assert signs <= set(page.evaluate(f"{SEEN}.map((one) => one.name)"))
+    drawn = page.locator("#level-chart .scatterlayer .trace .points path")
+    assert drawn.count() >= len(signs)
+    layout = "document.querySelector('#level-chart .js-plotly-plot').layout"
+    bands = f"{layout}.shapes.filter((one) => one.type === 'rect' && one.x1 - one.x0 === 3600000).length"
+    until(page, f"{bands} === 1")
+    for label, name in (("Events", "events"), ("Calibrations", "calibrations"), ("Moves", "moves")):
+        page.get_by_role("checkbox", name=label).uncheck()
+        until(page, f"!{SEEN}.some((one) => one.name === '{name}')")
+    page.get_by_role("checkbox", name="Exclusions").uncheck()
+    until(page, f"{bands} === 0")
     visit.check(page)

@@ -10,7 +10,7 @@ from instruments.models import ApiKey, Instrument
 from instruments.tenancy import organisation_scope
 from monitoring.models import InstrumentStatus
 from tests.conftest import People, make_key
-from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit
+from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit, at_both_widths
 from tests.e2e.fleets import change, every_state, monitor
 
 FLEET = "/o/harbour/"
@@ -20,6 +20,7 @@ def names(page: Page) -> list[str]:
     return page.locator(".tile h3").all_inner_texts()
 
 
+@at_both_widths
 def test_what_is_wrong_comes_first(crew: People, visit: Visit, now: datetime) -> None:
     every_state(crew.organisation, now=now)
     make_key(crew.organisation)
@@ -50,6 +51,7 @@ def test_a_level_of_zero_is_a_level_and_none_is_a_gap(crew: People, visit: Visit
     expect(offline.locator(".is-old .tile-level")).to_have_count(1)
 
 
+@at_both_widths
 def test_filters_narrow_the_page_and_its_address(crew: People, visit: Visit, now: datetime) -> None:
     every_state(crew.organisation, now=now)
     page = visit.page(crew.bob)
@@ -93,6 +95,7 @@ def test_further_filters_are_filters_at_once(crew: People, visit: Visit, now: da
     expect(page.locator(".tile")).to_have_count(11)
 
 
+@at_both_widths
 def test_the_table_holds_the_same_rows(crew: People, visit: Visit, now: datetime) -> None:
     every_state(crew.organisation, now=now)
     page = visit.page(crew.bob)
@@ -109,6 +112,7 @@ def test_the_table_holds_the_same_rows(crew: People, visit: Visit, now: datetime
     expect(page.locator("tbody tr")).to_have_count(len(shown))
 
 
+@at_both_widths
 def test_filters_work_without_javascript(crew: People, visit: Visit, now: datetime) -> None:
     every_state(crew.organisation, now=now)
     page = visit.page(crew.bob, java_script_enabled=False)
@@ -120,6 +124,7 @@ def test_filters_work_without_javascript(crew: People, visit: Visit, now: dateti
     expect(page).to_have_url(re.compile("state=stale"))
 
 
+@at_both_widths
 def test_a_change_appears_without_a_reload_and_keeps_the_focus(
     crew: People, visit: Visit, poll: Poll, now: datetime
 ) -> None:
@@ -138,6 +143,7 @@ def test_a_change_appears_without_a_reload_and_keeps_the_focus(
     assert page.evaluate("window.stayed") is True
 
 
+@at_both_widths
 def test_a_filter_announces_how_many_it_found(crew: People, visit: Visit, now: datetime) -> None:
     every_state(crew.organisation, now=now)
     page = visit.page(crew.bob)
@@ -161,6 +167,7 @@ def test_a_poll_without_news_costs_nothing_and_touches_nothing(
     expect(page.locator(".tile[data-same=yes]")).to_have_count(1)
 
 
+@at_both_widths
 def test_a_poll_keeps_the_filter_and_what_is_being_typed(
     crew: People, visit: Visit, poll: Poll, now: datetime
 ) -> None:
@@ -190,6 +197,7 @@ def test_silence_is_seen_though_no_row_changed(crew: People, visit: Visit, poll:
     expect(page.locator(".tile")).to_contain_text("No news")
 
 
+@at_both_widths
 def test_a_session_that_ended_comes_back_to_the_same_page(crew: People, visit: Visit, now: datetime) -> None:
     from django.contrib.sessions.models import Session
 
@@ -208,6 +216,7 @@ def test_a_session_that_ended_comes_back_to_the_same_page(crew: People, visit: V
     expect(page.locator(".tile")).to_have_count(1)
 
 
+@at_both_widths
 def test_the_keyboard_alone_reaches_everything(crew: People, visit: Visit, now: datetime) -> None:
     every_state(crew.organisation, now=now)
     page = visit.page(crew.bob)
@@ -228,6 +237,7 @@ def test_the_keyboard_alone_reaches_everything(crew: People, visit: Visit, now: 
     expect(page.get_by_role("heading", level=1)).to_have_text("Crane 4 North")
 
 
+@at_both_widths
 def test_an_empty_organisation_teaches_those_who_can_act(crew: People, visit: Visit) -> None:
     page = visit.page(crew.adam)
     page.goto(FLEET)
@@ -239,6 +249,7 @@ def test_an_empty_organisation_teaches_those_who_can_act(crew: People, visit: Vi
     expect(viewer.get_by_role("link", name="Add a key")).to_have_count(0)
 
 
+@at_both_widths
 def test_instruments_appear_by_themselves(crew: People, visit: Visit, poll: Poll, now: datetime) -> None:
     make_key(crew.organisation)
     page = visit.page(crew.adam)
@@ -249,6 +260,7 @@ def test_instruments_appear_by_themselves(crew: People, visit: Visit, poll: Poll
     expect(page.locator(".tile")).to_have_count(1)
 
 
+@at_both_widths
 def test_one_refused_key_is_one_banner(crew: People, visit: Visit, poll: Poll, now: datetime) -> None:
     every_state(crew.organisation, now=now)
     key = make_key(crew.organisation)
@@ -278,6 +290,8 @@ def test_a_map_leads_from_many_to_one(crew: People, visit: Visit, now: datetime,
     expect(page.get_by_text("2 instruments have no position")).to_be_visible()
     many = page.get_by_role("link", name=re.compile("instruments near together, the worst: SIC failed"))
     expect(many).to_be_visible()
+    # The worst has its shape there, too: colour is not the only sign.
+    expect(many.locator(".tone-bad path")).to_have_count(1)
     visit.check(page)
     page.get_by_role("link", name="Quarry Gate, Offline").click()
     expect(page).to_have_url(re.compile("/i/QT000002/$"))
@@ -354,10 +368,12 @@ def test_several_are_asked_for_a_check_at_once(crew: People, visit: Visit, now: 
     page.get_by_role("button", name="Run a SIC").click()
     expect(page.get_by_text("2 instruments will be asked")).to_be_visible()
     visit.check(page)
+    page.get_by_label("Why").fill("After the storm")
     page.get_by_role("button", name="Run the SIC on 2 instruments").click()
     expect(page.get_by_text("2 instruments are asked")).to_be_visible()
 
 
+@at_both_widths
 def test_columns_are_chosen_without_javascript(crew: People, visit: Visit, now: datetime) -> None:
     every_state(crew.organisation, now=now)
     page = visit.page(crew.bob, java_script_enabled=False)

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import PASSWORD, People, make_key
-from tests.e2e.conftest import PHONE, Poll, Visit
+from tests.e2e.conftest import PHONE, Poll, Visit, at_both_widths
 from tests.e2e.fleets import change, checks, every_state, levels, monitor, targets
 
 WALL = "/o/harbour/i/QT000001/"
@@ -31,6 +31,7 @@ def wall(crew: People, now: datetime):  # type: ignore[no-untyped-def]
     return made
 
 
+@at_both_widths
 def test_the_chart_is_drawn_with_its_gap(crew: People, visit: Visit, wall: object) -> None:
     page = visit.page(crew.bob)
     page.goto(WALL)
@@ -62,6 +63,7 @@ def test_the_chart_offers_its_maker_nothing(crew: People, visit: Visit, wall: ob
     expect(page.get_by_text(re.compile("share chart", re.I))).to_have_count(0)
 
 
+@at_both_widths
 def test_a_range_is_an_address(crew: People, visit: Visit, wall: object) -> None:
     page = visit.page(crew.bob)
     page.goto(WALL)
@@ -76,6 +78,7 @@ def test_a_range_is_an_address(crew: People, visit: Visit, wall: object) -> None
     expect(page.get_by_role("link", name="7d")).to_have_attribute("aria-current", "true")
 
 
+@at_both_widths
 def test_no_levels_are_said_in_words(crew: People, visit: Visit, now: datetime) -> None:
     monitor(crew.organisation, "QT000001", "Harbour Wall", now=now)
     page = visit.page(crew.bob)
@@ -83,6 +86,7 @@ def test_no_levels_are_said_in_words(crew: People, visit: Visit, now: datetime) 
     expect(page.locator("#level-chart")).to_contain_text("No levels were measured in this range.")
 
 
+@at_both_widths
 def test_a_failed_check_says_since_when_levels_are_in_doubt(
     crew: People, visit: Visit, now: datetime
 ) -> None:
@@ -101,6 +105,7 @@ def test_a_failed_check_says_since_when_levels_are_in_doubt(
     expect(row.locator(".word-bad")).to_have_text(re.compile("−36.30 dB"))
 
 
+@at_both_widths
 def test_a_step_beyond_half_a_decibel_is_marked(crew: People, visit: Visit, wall: object) -> None:
     page = visit.page(crew.bob)
     page.goto(WALL)
@@ -111,6 +116,7 @@ def test_a_step_beyond_half_a_decibel_is_marked(crew: People, visit: Visit, wall
     expect(rows.nth(1)).to_contain_text("±0.00")
 
 
+@at_both_widths
 def test_a_new_level_appears_without_a_reload(
     crew: People,
     visit: Visit,
@@ -128,6 +134,7 @@ def test_a_new_level_appears_without_a_reload(
     assert page.evaluate("window.stayed") is True
 
 
+@at_both_widths
 def test_a_new_check_appears_without_a_reload(
     crew: People,
     visit: Visit,
@@ -169,6 +176,7 @@ def test_an_open_list_of_fetches_stays_open_over_a_poll(
     expect(page.locator("#targets summary")).to_be_focused()
 
 
+@at_both_widths
 def test_other_types_have_no_chart_and_no_level(crew: People, visit: Visit, now: datetime) -> None:
     every_state(crew.organisation, now=now)
     page = visit.page(crew.bob)
@@ -179,6 +187,7 @@ def test_other_types_have_no_chart_and_no_level(crew: People, visit: Visit, now:
     expect(page.locator("#instrument-status")).to_contain_text("Measuring")
 
 
+@at_both_widths
 def test_the_table_says_what_the_chart_says(crew: People, visit: Visit, wall: object) -> None:
     page = visit.page(crew.bob, java_script_enabled=False)
     page.goto(WALL + "?range=1h")
@@ -189,6 +198,7 @@ def test_the_table_says_what_the_chart_says(crew: People, visit: Visit, wall: ob
     assert 59 <= rows.count() <= 61
 
 
+@at_both_widths
 def test_older_checks_are_a_page_away(crew: People, visit: Visit, now: datetime) -> None:
     made = monitor(crew.organisation, "QT000001", "Harbour Wall", now=now)
     checks(made, now=now, count=60, failed=0)
@@ -221,6 +231,7 @@ def test_times_are_the_organisations_own(crew: People, visit: Visit, now: dateti
     expect(page.locator("footer")).to_contain_text("Asia/Kathmandu")
 
 
+@at_both_widths
 def test_a_session_that_ended_is_found_out_by_the_chart_too(crew: People, visit: Visit, wall: object) -> None:
     from django.contrib.sessions.models import Session
 
@@ -260,6 +271,7 @@ def test_a_long_page_has_ways_down(crew: People, visit: Visit, wall: object) -> 
     visit.check(page)
 
 
+@at_both_widths
 def test_a_chart_that_cannot_be_read_says_so(crew: People, visit: Visit, wall: object) -> None:
     page = visit.page(crew.bob)
     visit.expected = ("levels.json",)
@@ -272,6 +284,7 @@ def test_a_chart_that_cannot_be_read_says_so(crew: People, visit: Visit, wall: o
 
 
 @pytest.mark.parametrize("how", ["button", "range", "online"])
+@at_both_widths
 def test_a_range_that_did_not_arrive_is_asked_for_again(
     crew: People, visit: Visit, wall: object, how: str
 ) -> None:

@@ -17,7 +17,7 @@ from monitoring.live.hub import Target
 from monitoring.live.watch import Watched
 from monitoring.threads import Places
 from tests.conftest import People, make_instrument, make_key
-from tests.e2e.conftest import PHONE, Visit
+from tests.e2e.conftest import PHONE, Visit, at_both_widths
 from tests.monitoring.live.conftest import WorkingHub
 from tests.simulated import SimulatedMyCirrus
 
@@ -109,6 +109,7 @@ def test_levels_are_watched_and_stopped(
     assert page.evaluate("window.__refused") == []
 
 
+@at_both_widths
 def test_offline_is_said_and_leaves_a_gap(
     crew: People,
     visit: Visit,
@@ -133,6 +134,7 @@ def test_offline_is_said_and_leaves_a_gap(
     drawn(page, "LAeq", "^M[^M]+M[^M]+$")
 
 
+@at_both_widths
 def test_what_stands_in_the_way_is_said(
     crew: People, visit: Visit, wall: Instrument, audience: Audience
 ) -> None:

@@ -17,8 +17,9 @@ import time_machine
 from PIL import Image
 from playwright.sync_api import Page, Route
 
-from instruments.models import ApiKey
+from instruments.models import ApiKey, Organisation, Site
 from instruments.tenancy import organisation_scope
+from monitoring.models import Event
 from tests.conftest import People, make_key
 from tests.e2e.conftest import DESKTOP, PHONE, Visit
 from tests.e2e.fleets import (
@@ -46,11 +47,24 @@ NOW = datetime(2026, 11, 25, 10, 4, tzinfo=UTC)
 PAGES = {
     "fleet": "/o/harbour/",
     "fleet-table": "/o/harbour/?view=table",
+    "fleet-map": "/o/harbour/?view=map",
     "instrument": "/o/harbour/i/QT000001/",
+    "days": "/o/harbour/i/QT000001/days/?range=7d",
+    "compare": "/o/harbour/compare/?i=QT000001&before=1d",
+    "calibrations": "/o/harbour/i/QT000001/calibrations/",
+    "sics": "/o/harbour/i/QT000001/sics/",
     "calibration-board": "/o/harbour/checks/calibrations/",
     "sic-board": "/o/harbour/checks/sics/",
     "events": "/o/harbour/events/",
+    "event": "/o/harbour/events/{event}/",
+    "alerts": "/o/harbour/alerts/",
+    "sites": "/o/harbour/sites/",
+    "site": "/o/harbour/sites/{site}/",
     "health": "/o/harbour/health/",
+    "record": "/o/harbour/record/",
+    "webhooks": "/o/harbour/webhooks/",
+    "people": "/o/harbour/people/",
+    "notifications": "/o/harbour/notifications/",
     "settings": "/o/harbour/settings/",
     "keys": "/o/harbour/keys/",
     "sign-in": "/accounts/login/",
@@ -88,6 +102,8 @@ def still() -> Iterator[None]:
 def furnished(still: None, crew: People) -> People:
     """A fleet in every state with something on each of the pages, the same at each run."""
     key = make_key(crew.organisation)
+    # An address of other letters would break into lines elsewhere.
+    Organisation.objects.filter(pk=crew.organisation.pk).update(webhook_token="A" * 43)
     with organisation_scope(crew.organisation.pk):
         ApiKey.objects.filter(pk=key.pk).update(
             state=ApiKey.State.MISSING_SCOPE, scopes={"data.noise:read": False, "instruments:read": True}
@@ -151,7 +167,9 @@ def test_pages_look_as_approved(furnished: People, visit: Visit, width: int, the
     for page in pages.values():
         page.clock.set_fixed_time(NOW)
         page.route("**/tokens*.css", _lettered)
+    with organisation_scope(furnished.organisation.pk):
+        rows = {"event": Event.objects.latest("start_at", "pk").pk, "site": Site.objects.earliest("name").pk}
     for name, address in PAGES.items():
         page = pages[None if name == "sign-in" else furnished.alice]
-        wrong.append(judged(f"{name}-{width}", picture(page, address)))
+        wrong.append(judged(f"{name}-{width}", picture(page, address.format(**rows))))
     assert list(filter(None, wrong)) == []

@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.conftest import People
-from tests.e2e.conftest import DESKTOP, PHONE, Visit
+from tests.e2e.conftest import DESKTOP, PHONE, Visit, at_both_widths
 from tests.e2e.fleets import certificates, checks, drifting, every_state, monitor, places
 
 WIDTHS = [PHONE, DESKTOP]
@@ -55,6 +55,7 @@ def test_a_site_from_nothing_to_an_instrument_that_stands_there(
     expect(page.locator("footer")).to_contain_text("Asia/Kathmandu")
 
 
+@at_both_widths
 def test_the_photo_is_there_and_moves_nothing(crew: People, visit: Visit, now: datetime) -> None:
     site = places(every_state(crew.organisation, now=now), now=now, actor=crew.mary)
     page = visit.page(crew.bob)
@@ -130,6 +131,7 @@ def test_the_board_of_sics_is_as_wide_as_the_window_and_sorted_by_its_limit(
     visit.check(page)
 
 
+@at_both_widths
 def test_a_history_is_drawn_with_its_step(crew: People, visit: Visit, now: datetime) -> None:
     made = every_state(crew.organisation, now=now)
     checks(made["sic-failed"], now=now)
@@ -148,6 +150,7 @@ def test_a_history_is_drawn_with_its_step(crew: People, visit: Visit, now: datet
 
 
 @pytest.mark.parametrize(("kind", "words"), [("calibrations", ["+0.90 dB"]), ("sics", ["Failed", "Failed"])])
+@at_both_widths
 def test_what_a_history_found_is_marked_and_named(
     crew: People, visit: Visit, now: datetime, kind: str, words: list[str]
 ) -> None:
@@ -172,6 +175,7 @@ def test_what_a_history_found_is_marked_and_named(
     visit.check(page)
 
 
+@at_both_widths
 def test_a_tolerance_that_an_admin_changes_holds_at_once(crew: People, visit: Visit, now: datetime) -> None:
     checks(every_state(crew.organisation, now=now)["sic-failed"], now=now)
     page = visit.page(crew.adam)

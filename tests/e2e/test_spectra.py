@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.conftest import People, make_key
-from tests.e2e.conftest import DESKTOP, PHONE, Visit, until
+from tests.e2e.conftest import DESKTOP, PHONE, Visit, at_both_widths, until
 from tests.e2e.fleets import events, levels, monitor, spectra, telemetry
 
 WALL = "/o/harbour/i/QT000001/"
@@ -35,7 +35,7 @@ def wall(crew: People, now: datetime) -> Any:
     return made
 
 
-def opened(visit: Visit, crew: People, address: str, *, chart: str, width: int = DESKTOP) -> Page:
+def opened(visit: Visit, crew: People, address: str, *, chart: str, width: int | None = None) -> Page:
     page = visit.page(crew.bob, width=width)
     page.goto(address)
     page.locator(f"#{chart}").scroll_into_view_if_needed()
@@ -113,11 +113,16 @@ def test_a_point_of_the_level_chart_has_its_spectrum(
     expect(page.locator("#spectrum-chart-summary")).not_to_have_text(told)
 
 
-def test_a_click_takes_the_point_under_the_pointer(crew: People, visit: Visit, wall: object) -> None:
-    page = opened(visit, crew, f"{WALL}?range=1h", chart="level-chart")
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_a_click_takes_the_point_under_the_pointer(
+    crew: People, visit: Visit, wall: object, width: int
+) -> None:
+    page = opened(visit, crew, f"{WALL}?range=1h", chart="level-chart", width=width)
     page.locator("#level-chart .nsewdrag").first.click()
     expect(page).to_have_url(re.compile(r"at=\d{4}-"))
     expect(page.locator("[data-chart-readout=level-chart]")).to_contain_text("covered")
+    # What was folded is open by now.
+    expect(page.locator("#spectrum-chart")).to_be_visible()
 
 
 def test_bands_change_both_charts_and_the_spectrogram_has_its_gap(
@@ -183,6 +188,69 @@ def test_links_and_forms_tell_what_is_shown_by_now(crew: People, visit: Visit, w
     assert page.url.count("bands=") == page.url.count("at=") == 1
 
 
+def read_by_bands(visit: Visit, crew: People, chart: str) -> tuple[Page, Locator, Locator]:
+    """An instrument's page, a chart of ten bands on it that is in sight, and the place where it is read out."""
+    page = opened(visit, crew, f"{WALL}?range=1h", chart="level-chart")
+    found = page.locator(f"#{chart}")
+    # On a phone it is folded.
+    if found.is_hidden():
+        page.locator("#spectrum-heading").click()
+    found.scroll_into_view_if_needed()
+    until(page, f"{data(chart)}?.traces[0].bands.length === 10")
+    return page, found, page.locator(f"[data-chart-readout={chart}]")
+
+
+@at_both_widths
+def test_a_spectrum_is_read_band_by_band(crew: People, visit: Visit, wall: object) -> None:
+    page, chart, told = read_by_bands(visit, crew, "spectrum-chart")
+    bands, levels = page.evaluate(f"(({{ bands, y }}) => [bands, y])({data('spectrum-chart')}.traces[0])")
+    expect(told).to_contain_text("Click or tap a bar")
+    chart.focus()
+    for key, place in (("End", 9), ("ArrowLeft", 8), ("ArrowRight", 9), ("ArrowRight", 9), ("Home", 0)):
+        page.keyboard.press(key)
+        expect(told).to_have_text(f"{bands[place]}: {levels[place]:.1f} dB.")
+    hovered, bar = chart.locator(".hoverlayer .hovertext"), chart.locator(".barlayer .point").nth(3)
+    expect(hovered).to_contain_text(bands[0])
+    # Plotly looks where the pointer is every 50 ms: a click that follows a key sooner is of what the key showed.
+    bar.hover(force=True)
+    expect(hovered).to_contain_text(bands[3])
+    bar.click(force=True)
+    expect(told).to_have_text(f"{bands[3]}: {levels[3]:.1f} dB.")
+    # Of another instant the same band is told.
+    page.locator("#level-chart").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    chart.scroll_into_view_if_needed()
+    until(page, f"{data('spectrum-chart')}.traces[0].y[3] !== {levels[3]}")
+    other = page.evaluate(f"{data('spectrum-chart')}.traces[0].y[3]")
+    expect(told).to_have_text(f"{bands[3]}: {other:.1f} dB.")
+
+
+@at_both_widths
+def test_a_spectrogram_is_read_cell_by_cell(crew: People, visit: Visit, wall: object) -> None:
+    page, chart, told = read_by_bands(visit, crew, "spectrogram-chart")
+    bands, cells = page.evaluate(f"(({{ bands, z }}) => [bands, z])({data('spectrogram-chart')}.traces[0])")
+    column, row = len(cells[0]) - 1, 0
+    chart.focus()
+    for key, across, up in (
+        ("ArrowLeft", 0, 0),
+        ("ArrowUp", 0, 1),
+        ("ArrowUp", 0, 1),
+        ("ArrowLeft", -1, 0),
+        ("Shift+ArrowLeft", -10, 0),
+        ("ArrowDown", 0, -1),
+    ):
+        page.keyboard.press(key)
+        column, row = column + across, row + up
+        value = cells[row][column]
+        words = "no value" if value is None else f"{value:.1f} dB"
+        expect(told).to_have_text(
+            re.compile(rf"\d\d:\d\d \(UTC.*\), {re.escape(bands[row])}: {re.escape(words)}\.$")
+        )
+    expect(chart.locator(".hoverlayer .hovertext").first).to_be_visible()
+
+
+@at_both_widths
 def test_a_comparison_is_read_by_key_and_taken_away(crew: People, visit: Visit, wall: object) -> None:
     page = opened(visit, crew, "/o/harbour/compare/?i=QT000001&range=1h&before=1d", chart="compare-chart")
     page.locator("#compare-chart").focus()
@@ -226,6 +294,7 @@ def test_a_search_beside_a_comparison_keeps_the_range(crew: People, visit: Visit
     expect(page).to_have_url(re.compile(re.escape("?text=quarry&i=QT000001&i=QT000002&range=1h") + "$"))
 
 
+@at_both_widths
 def test_a_spectrum_is_a_table_without_a_script(
     crew: People, visit: Visit, wall: object, now: datetime
 ) -> None:
@@ -266,6 +335,7 @@ def test_instruments_are_compared_at_an_address(crew: People, visit: Visit, wall
     visit.check(page)
 
 
+@at_both_widths
 def test_health_shows_the_worst_first_and_leads_to_its_history(
     crew: People, visit: Visit, wall: object
 ) -> None:

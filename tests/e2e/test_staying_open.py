@@ -9,7 +9,7 @@ from instruments.tenancy import organisation_scope
 from monitoring.check_standings import standing_refresh
 from monitoring.models import AudioRecording, Event, SystemIntegrityCheck
 from tests.conftest import People
-from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit
+from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit, at_both_widths
 from tests.e2e.fleets import change, drifting, events, every_state, monitor, places
 
 WIDTHS = [PHONE, DESKTOP]
@@ -118,6 +118,7 @@ def test_new_events_wait_above_the_list_until_they_are_wanted(
     expect(rows.first.get_by_role("link")).to_be_focused()
 
 
+@at_both_widths
 def test_new_recordings_wait_above_the_list_until_they_are_wanted(
     crew: People, visit: Visit, now: datetime, poll: Poll
 ) -> None:
@@ -150,6 +151,7 @@ def test_new_recordings_wait_above_the_list_until_they_are_wanted(
     expect(page.locator("#recording-list")).to_be_focused()
 
 
+@at_both_widths
 def test_the_newest_events_of_an_instrument_come_by_themselves(
     crew: People, visit: Visit, now: datetime, poll: Poll
 ) -> None:

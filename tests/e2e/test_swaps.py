@@ -8,8 +8,10 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Error, Page, Route, expect
 
+from instruments.tenancy import organisation_scope
+from monitoring.models import SystemIntegrityCheck
 from tests.conftest import People
-from tests.e2e.conftest import Visit, until
+from tests.e2e.conftest import Visit, at_both_widths, until
 from tests.e2e.fleets import change, checks, levels, monitor
 from tests.webhooks.conftest import make_delivery
 
@@ -28,6 +30,7 @@ def held_back(page: Page, part: str) -> list[Route]:
         ("webhooks/", "deliveries", "State", "failed", "No delivery matches"),
     ],
 )
+@at_both_widths
 def test_a_poll_does_not_take_a_filter_s_answer_away(
     crew: People, visit: Visit, address: str, part: str, field: str, choice: str, words: str
 ) -> None:
@@ -94,6 +97,7 @@ def test_a_part_that_is_not_renewed_is_told_while_another_is(
     unit = monitor(crew.organisation, "QT000001", "Harbour Wall", now=now)
     levels(unit, now=now)
     checks(unit, now=now)
+    type(crew.organisation).objects.filter(pk=crew.organisation.pk).update(timezone="Asia/Kathmandu")
     visit.expected = ("part=checks",)
     page = visit.page(crew.bob)
     page.goto("/o/harbour/i/QT000001/")
@@ -117,3 +121,21 @@ def test_a_part_that_is_not_renewed_is_told_while_another_is(
     page.evaluate("dispatchEvent(new Event('offline'))")
     expect(banner).to_be_visible()
     assert page.locator("#connection-since").get_attribute("datetime") >= asked_at
+    # By the clock of the place, as everything else on the page.
+    expect(page.locator("#connection-since")).to_have_text(re.compile(r"^\d\d:\d\d GMT\+5:45$"))
+
+
+@at_both_widths
+def test_a_check_that_came_is_said_aloud(crew: People, visit: Visit, now: datetime) -> None:
+    unit = monitor(crew.organisation, "QT000001", "Harbour Wall", now=now)
+    checks(unit, now=now - timedelta(days=1))
+    page = visit.page(crew.bob)
+    page.goto("/o/harbour/i/QT000001/")
+    expect(page.locator("#live")).to_be_empty()
+    with organisation_scope(crew.organisation.pk):
+        SystemIntegrityCheck.objects.create(
+            organisation=crew.organisation, instrument=unit, at=now, status="Success", passed=True
+        )
+    change(unit, now=now + timedelta(seconds=1), sic_at=now)
+    page.evaluate("htmx.trigger('#instrument-checks', 'wake')")
+    expect(page.locator("#live")).to_have_text(re.compile(r"Last SIC .*: Success\."))

@@ -65,6 +65,8 @@ ROLES: dict[str, Role] = {
     "monitoring:event-detail": Role.VIEWER,
     "monitoring:event-tag": Role.MEMBER,
     "monitoring:event-trace": Role.VIEWER,
+    "monitoring:event-trace-csv": Role.VIEWER,
+    "monitoring:event-trace-table": Role.VIEWER,
     "monitoring:events": Role.VIEWER,
     "monitoring:calibrations-history": Role.VIEWER,
     "monitoring:calibrator-add": Role.MEMBER,

@@ -566,6 +566,18 @@ def test_the_newest_certificate_of_each_thing_is_in_force_on_whichever_page(
     assert 'rel="next" href="?page=2"' in first
 
 
+def test_what_is_overdue_is_said_in_words_whatever_the_state(people: People) -> None:
+    instrument = make_instrument(people.organisation)
+    calibrated(instrument, 0.0, 0.0, status="Failed")
+    certificate(instrument, NOW.date() - timedelta(days=1))
+    with organisation_scope(people.organisation.pk):
+        Tolerances.objects.create(organisation=people.organisation, calibration_days=4)
+    text = people.client(people.bob).get(BOARD).content.decode()
+    row = text[text.index("<tbody>") : text.index("</tbody>")]
+    assert "Failed" in row
+    assert row.count('<span class="visually-hidden"> overdue</span>') == 2
+
+
 def test_months_end_where_a_month_does() -> None:
     assert months_later(date(2026, 1, 31), 1) == date(2026, 2, 28)
     assert months_later(date(2024, 2, 29), 24) == date(2026, 2, 28)

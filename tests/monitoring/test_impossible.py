@@ -17,7 +17,7 @@ from instruments.mycirrus.noise import plain_table
 from instruments.tenancy import organisation_scope
 from monitoring.alerts.judges.metrics import METRICS
 from monitoring.charts.series import level_series
-from monitoring.flags import flagged
+from monitoring.flags import QUANTITIES, flagged
 from monitoring.models import ImpossibleRow, NoiseMeasurement
 from monitoring.possible import BOUNDS, impossible_of, is_impossible
 from monitoring.sync.ingest import noise_store
@@ -112,7 +112,8 @@ def test_it_is_kept_flagged_and_shown_and_goes_once_it_is_corrected(
         assert found.values == {"LAeq": -99.0, "LCPeak": 260.0}
     page = people.client(people.bob).get("/o/harbour/health/").content.decode()
     assert "Values that cannot be true" in page
-    assert "LCPeak 260" in page
+    assert "LCPeak 260.0 dB" in page
+    assert "LAeq −99.0 dB" in page
     assert "LCPeak" not in people.client(people.charlie).get("/o/quarry/health/").content.decode()
     comes(
         unit, {"LAeq": 55.0, "LCPeak": 90.0}, {"LAeq": 56.0, "LCPeak": 95.0}, {"LAeq": 57.0, "LCPeak": 96.0}
@@ -120,6 +121,11 @@ def test_it_is_kept_flagged_and_shown_and_goes_once_it_is_corrected(
     with organisation_scope(people.organisation.pk):
         assert not ImpossibleRow.objects.exists()
     assert "cannot be true" not in people.client(people.bob).get("/o/harbour/health/").content.decode()
+
+
+def test_every_bound_has_a_name_and_a_unit() -> None:
+    levels = BOUNDS["noise"].keys()
+    assert {column for columns in BOUNDS.values() for column in columns} - levels == QUANTITIES.keys()
 
 
 def test_files_name_what_cannot_be_and_keep_it(people: People, unit: Instrument) -> None:

@@ -1,5 +1,6 @@
 """Pages of one instrument tell times in the zone of the place where it stood then, not in the organisation's."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -53,6 +54,21 @@ def test_an_event_and_its_trace_tell_the_clock_of_where_it_was_measured(
         assert zone in text
         trace = people.client(people.bob).get(f"/o/harbour/events/{event.pk}/trace.json").json()
         assert trace["zone"] == zone
+
+
+def test_a_list_tells_each_by_the_clock_of_where_it_happened(people: People, moved: Instrument) -> None:
+    """Three zones in one list: each is named but the page's own, which its foot names."""
+    here = make_instrument(people.organisation, "QT000002")
+    for unit, at in ((moved, NOON), (moved, LATER), (here, NOON)):
+        make_event(unit, at)
+        AudioRecording.objects.create(
+            organisation=people.organisation, instrument=unit, start_at=at, remote_id=f"{unit.pk}-{at}"
+        )
+    for path in ("events/", "recordings/"):
+        text = re.sub(r"<[^>]*>", "", page(people, path))
+        assert "22 Jun 2026, 17:45:00 +0545 (Asia/Kathmandu)" in text
+        assert "22 Jul 2026, 21:00:00 JST (Asia/Tokyo)" in text
+        assert re.search(r"22 Jun 2026, 13:00:00(?! \w+ \()", text)
 
 
 def test_the_neighbours_of_an_event_are_those_of_the_list_it_was_opened_from(

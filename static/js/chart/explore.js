@@ -101,6 +101,19 @@
       .filter(({ trace, curve }) => trace.y && drawn[curve].visible === true);
   }
 
+  // Between what the measurements of that instant's bucket lie; what has no width has nothing to tell beside its line.
+  function extremesAt(element, at) {
+    const { data } = charts.get(element);
+    const drawn = element.querySelector(".chart-plot").data;
+    return data.traces.flatMap((trace, curve) => {
+      if (trace.kind !== "band" || drawn[curve].visible !== true) return [];
+      const [lower, upper] = [trace.lower, trace.upper].map((values) => values[placeIn(trace, at, lengthOf(data))]);
+      if (lower == null || upper == null || lower === upper) return [];
+      const [from, to] = [lower, upper].map((value) => CirrusTime.written(value, trace.places));
+      return [`${trace.name} ${from} – ${to} ${data.unit}`];
+    });
+  }
+
   function wordsAt(element, index) {
     const { data, offset } = charts.get(element);
     const [start, length] = [timeOf(data.traces[0], index), lengthOf(data)];
@@ -109,6 +122,7 @@
       const part = trace.covered?.[place];
       return `${trace.name} ${value}${part === undefined ? "" : ` (${CirrusTime.say("covered", CirrusTime.share(part))})`}`;
     });
+    told.push(...extremesAt(element, start));
     if (data.covered) told.push(CirrusTime.say("covered", CirrusTime.share(data.covered[index])));
     for (const mark of data.marks ?? []) {
       if (mark.at < start + length && (mark.until ?? mark.at) >= start) told.push(mark.label);
@@ -141,7 +155,11 @@
     if (!document.querySelector("[data-chart-at]")) return;
     const text = at === undefined ? "" : CirrusTime.address(at);
     if (push) history.pushState(null, "", addressOf("at", text));
-    for (const element of document.querySelectorAll("[data-chart-at]")) ask(element, "at", text);
+    for (const element of document.querySelectorAll("[data-chart-at]")) {
+      ask(element, "at", text);
+      // On a phone it is folded: what was asked for is not to be looked for.
+      if (push) element.closest("details.fold")?.setAttribute("open", "");
+    }
     follow();
   }
 

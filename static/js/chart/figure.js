@@ -256,8 +256,19 @@
   }
 
   // Named horizontal lines: {level, label, severity "amber" or "red"}. Above the highest there may be no room for its name.
-  function limitLines(limits, colours) {
-    const highest = Math.max(...limits.map((limit) => limit.level));
+  function limitLines(limits, traces, colours) {
+    const levels = limits.map((limit) => limit.level);
+    const lowest = Math.min(...levels);
+    const highest = Math.max(...levels);
+    const values = traces.flatMap((trace) => trace.y ?? []).filter((value) => value != null);
+    const shown = Math.max(highest, ...values) - Math.min(lowest, ...values);
+    // Where they lie close together beside what is drawn, their names would lie upon each other: one names them all.
+    const close = limits.length > 1 && highest - lowest < shown / 4;
+    const names = limits.map((limit) => plain(limit.label)).join(" / ");
+    const label = ({ level, label: own }) => {
+      if (close) return { text: level === lowest ? names : "", yanchor: "top" };
+      return { text: plain(own), yanchor: level === highest ? "top" : "bottom" };
+    };
     return limits.map((limit) => ({
       type: "line",
       xref: "paper",
@@ -267,7 +278,7 @@
       y0: limit.level,
       y1: limit.level,
       line: { color: limit.severity === "red" ? colours.bad : colours.warn, width: 1.5, dash: "dash" },
-      label: { text: plain(limit.label), textposition: "start", yanchor: limit.level === highest ? "top" : "bottom", font: { size: 11, color: colours["ink-2"] } },
+      label: { ...label(limit), textposition: "start", font: { size: 11, color: colours["ink-2"] } },
     }));
   }
 
@@ -280,6 +291,10 @@
   }
 
   // data: the JSON; size {width}; choice {has(name, before)}: whether a line or layer is to be seen, if a legend says so.
+  function hasValues(data) {
+    return (data.traces ?? []).some((trace) => (trace.y ?? trace.upper ?? trace.z?.flat() ?? []).some((value) => value != null));
+  }
+
   function figureOf(data, width, choice) {
     const colours = palette();
     const zone = data.zone ?? "UTC";
@@ -322,7 +337,7 @@
       modebar: { color: colours["chart-axis"], activecolor: colours.ink, bgcolor: "rgba(0,0,0,0)", orientation: "h" },
       // On a phone a finger scrolls the page; zooming there is what the buttons are for.
       dragmode: timed && !matchMedia("(pointer: coarse)").matches ? "zoom" : false,
-      shapes: [...bands(marks, colours, shift, room), ...limitLines(data.limits ?? [], colours)],
+      shapes: [...bands(marks, colours, shift, room), ...limitLines(data.limits ?? [], data.traces, colours)],
       // What a reader chose in the legend stays; where the axes stand is said by the data.
       uirevision: "chosen",
       xaxis: merge({ type: "date", hoverformat: `%a ${dayMonthYear}, %H:%M`, ticklabelmode: "instant", nticks: ticks, tickangle: 0, tickformatstops: TICKS, uirevision: `${data.start}`, ...SPIKE, spikecolor: colours["chart-axis"] }, axis),
@@ -337,9 +352,12 @@
       if (upright) margin.b = 64;
     } else {
       if (data.start && data.end) layout.xaxis.range = [data.start + shift, data.end + shift];
-      if (!narrow) layout.xaxis.title = merge({ text: `${zone} (${offset.name})`, standoff: 14 }, axis.title);
-      if (!narrow) margin.b = 64;
+      // Without its zone a time says nothing.
+      layout.xaxis.title = merge({ text: `${zone} (${offset.name})`, standoff: narrow ? 10 : 14 }, axis.title);
+      margin.b = narrow ? 56 : 64;
     }
+    // Figures at an axis that nothing is drawn by would be made up.
+    if (!hasValues(data)) layout.yaxis.showticklabels = false;
     const map = data.traces.find((trace) => trace.kind === "heat");
     if (map && map.z.length) {
       const { shapes, annotations } = key(map, colours);
@@ -357,5 +375,5 @@
     };
   }
 
-  window.CirrusFigure = { figureOf, palette, plain, NARROW };
+  window.CirrusFigure = { figureOf, hasValues, palette, plain, NARROW };
 })();

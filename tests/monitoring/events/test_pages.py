@@ -15,7 +15,7 @@ from instruments.models import Activity, Organisation
 from instruments.mycirrus import Event as Row
 from instruments.tenancy import organisation_scope
 from monitoring.charts.marks import marks_of
-from monitoring.events.level_trace import band_bars, trace_figure
+from monitoring.events.level_trace import band_bars, trace_figure, trace_table
 from monitoring.events.tags import USUAL_CAUSES, cause_names, causes_set, event_tag
 from monitoring.events.timeline import event_days
 from monitoring.export import columns, export_rows
@@ -350,7 +350,7 @@ def test_each_sees_only_its_own(people: People, event: Event) -> None:
     theirs = make_event(make_instrument(people.other, "QX000001"), NOW, name="E77")
     assert shown(people) == []
     assert "QX000001" not in people.client(people.bob).get(EVENTS).content.decode()
-    for path in ("", "tag/", "trace.json", "audio/"):
+    for path in ("", "tag/", "trace.json", "trace.csv", "trace/", "audio/"):
         address = f"{EVENTS}{theirs.pk}/{path}"
         assert people.client(people.alice).post(address).status_code in (404, 405)
         assert people.client(people.alice).get(address).status_code in (404, 405)
@@ -427,6 +427,28 @@ def test_a_gap_in_a_trace_stays_a_gap() -> None:
     assert (figure["start"], figure["end"]) == (3000, 11_000)
 
 
+def test_a_trace_is_a_table_by_time() -> None:
+    table = trace_table(
+        [
+            {"name": "LAeq", "blocks": [{"start": 2000, "step": 1000, "values": [60.0, None, 60.0]}]},
+            {"name": "LAFMax", "blocks": [{"start": 0, "step": 1000, "values": [71.0]}]},
+            {"name": "LCPeak", "blocks": [{"start": 2000, "step": 1000, "values": [None]}]},
+        ]
+    )
+    assert table.names == ["LAeq", "LAF,max", "LC,peak"]
+    # Nothing was sent of the second 1, and a value that is missing stays missing.
+    assert [(at.timestamp(), [*levels]) for at, levels in table.rows] == [
+        (0, [None, 71.0, None]),
+        (2, [60.0, None, None]),
+        (3, [None, None, None]),
+        (4, [60.0, None, None]),
+    ]
+    assert [(name, level, at.timestamp()) for name, level, at in table.highest()] == [
+        ("LAeq", 60.0, 2),
+        ("LAF,max", 71.0, 0),
+    ]
+
+
 def test_the_instrument_page_names_the_newest(people: People) -> None:
     made = make_events(people.organisation, 20, now=NOW)
     page = people.client(people.bob).get("/o/harbour/i/EV000000/").content.decode()
@@ -453,6 +475,11 @@ def test_more_rows_cost_no_more_queries(people: People) -> None:
         f"{EVENTS}{made[1].pk}/",
         "/o/harbour/recordings/",
     ]
+    with organisation_scope(people.organisation.pk):
+        # Of an empty list it is asked why there is nothing.
+        AudioRecording.objects.create(
+            organisation=people.organisation, instrument=unit, start_at=NOW, remote_id="first"
+        )
     before = [cost(path) for path in paths]
     with organisation_scope(people.organisation.pk):
         for number in range(40):

@@ -1,8 +1,10 @@
 """Sound and time histories on demand: fetched once, kept whole, told clearly why not, and played with seeking."""
 
+import csv
+import io
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,10 +14,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from instruments.models import ApiKey
+from instruments.tenancy import organisation_scope
 from monitoring.media.fetch import cache, event_history, event_sound, recording_sound
 from monitoring.media.formats import sound_format
 from monitoring.media.refusal import NotFetched
 from monitoring.models import AudioRecording, Event
+from monitoring.templatetags.levels import written
 from tests.conftest import People
 from tests.monitoring.events.conftest import Heard
 from tests.simulated import SimulatedMyCirrus
@@ -130,6 +134,47 @@ def test_a_time_history_is_fetched_once(heard: Heard, mycirrus: SimulatedMyCirru
     ]
     assert [block["values"] for block in by_name["LAeq"]] == [block["values"] for block in row["blocks"]]
     assert by_name["LAeq"][0]["step"] == 1000
+
+
+def test_a_trace_is_told_in_words_as_a_table_and_as_a_file(heard: Heard, people: People) -> None:
+    bob, path = people.client(people.bob), f"/o/harbour/events/{heard.event.pk}/"
+    series = event_history(event=heard.event)
+    laeq = next(row for row in series if row["name"] == "LAeq")
+    samples = [
+        (block["start"] + index * block["step"], value)
+        for block in laeq["blocks"]
+        for index, value in enumerate(block["values"])
+    ]
+    loudest = max(value for _, value in samples if value is not None)
+    at = datetime.fromtimestamp(next(at for at, value in samples if value == loudest) / 1000, UTC)
+    told = bob.get(f"{path}trace.json").json()["summary"]
+    local = at.astimezone(people.organisation.zone)
+    assert f"LAeq at most {written(loudest)} dB, at {local:%H:%M:%S (%Z)}" in told
+    page = bob.get(f"{path}trace/").content.decode()
+    assert told in page
+    assert f"{path}trace/" in bob.get(path).content.decode()
+    lines = list(csv.DictReader(io.StringIO(body(bob.get(f"{path}trace.csv")).decode())))
+    assert len(lines) == len({at for row in series for at in _instants(row)})
+    assert [float(line["LAeq (dB)"]) for line in lines if line["LAeq (dB)"]] == [
+        value for _, value in sorted(samples) if value is not None
+    ]
+    assert {line["instrument"] for line in lines} == {heard.instrument.serial}
+
+
+def _instants(row: dict[str, Any]) -> list[int]:
+    return [
+        block["start"] + index * block["step"]
+        for block in row["blocks"]
+        for index in range(len(block["values"]))
+    ]
+
+
+def test_an_event_without_a_trace_says_why_on_its_table(heard: Heard, people: People) -> None:
+    with organisation_scope(people.organisation.pk):
+        Event.objects.filter(pk=heard.event.pk).update(time_history_id="")
+    bob, path = people.client(people.bob), f"/o/harbour/events/{heard.event.pk}/"
+    assert "MyCirrus holds no time history for this event." in bob.get(f"{path}trace/").content.decode()
+    assert body(bob.get(f"{path}trace.csv")) == b"instrument,startTime\n"
 
 
 @pytest.mark.parametrize(
