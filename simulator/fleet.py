@@ -67,6 +67,10 @@ class Instrument:
         return self.type == NOISE
 
     @property
+    def step_ms(self) -> int:
+        return round(self.step * 1000)
+
+    @property
     def steady(self) -> bool:
         """Whether its power holds from the day before the epoch on, so that a demonstration can lean on it."""
         return self.index in (0, _DEMO) or self.character == FAILING_SIC
@@ -149,7 +153,7 @@ def _instrument(index: int, world: int, seed: int, epoch: int) -> Instrument:
         salt=salt,
         region=mixed(world, turn % 5, 10),
         period=_period(index, noise, salt),
-        step=0.1 if noise and index % 12 == _DEMO else 1.0,
+        step=_step(index, noise),
         utc_offset=0,
         installed=epoch - days_before * DAY,
         epoch=epoch,
@@ -160,6 +164,11 @@ def _features(index: int, noise: bool, salt: int) -> tuple[str, ...]:
     if not noise:
         return ("Modem",)
     return ("SIC", "Modem", "Weather") if index == 0 or unit(salt, 11) < 0.4 else ("SIC", "Modem")
+
+
+def _step(index: int, noise: bool) -> float:
+    # A tenth, an eighth ("Fast"), or a whole second.
+    return {_DEMO: 0.1, 1: 0.125}.get(index % 12, 1.0) if noise else 1.0
 
 
 def _period(index: int, noise: bool, salt: int) -> int:

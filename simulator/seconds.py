@@ -57,19 +57,19 @@ def _seconds(instrument: Instrument, begin: int) -> "tuple[array[int], array[int
     ), row
 
 
-def _tenths(instrument: Instrument, begin: int, seconds: "array[int]") -> "array[int]":
-    """Ten samples for each second, of the same energy."""
+def _finer(instrument: Instrument, begin: int, seconds: "array[int]", parts: int) -> "array[int]":
+    """So many samples for each second, of the same energy."""
     chance = random.Random(mixed(instrument.salt, begin, 602)).random
     out = array("h")
     for second in seconds:
-        energies = [10 ** (0.3 * chance() - 0.15) for _ in range(10)]
-        scale = 10 * 10 ** (second / 1000) / sum(energies)
+        energies = [10 ** (0.3 * chance() - 0.15) for _ in range(parts)]
+        scale = parts * 10 ** (second / 1000) / sum(energies)
         out.extend(round(1000 * math.log10(energy * scale)) for energy in energies)
     return out
 
 
 def stretches(instrument: Instrument, start: float, end: float, step: int) -> Iterator[Stretch]:
-    """The measurements that touch [start, end), cut to it, in samples of `step` ms (1000 or 100)."""
+    """The measurements that touch [start, end), cut to it, in samples of `step` ms: 1000, or the instrument's own."""
     if not instrument.is_noise:
         return
     period = instrument.period
@@ -78,7 +78,7 @@ def stretches(instrument: Instrument, start: float, end: float, step: int) -> It
         found = _seconds(instrument, begin)
         if found is None:
             continue
-        samples = found[0] if step == 1000 else _tenths(instrument, begin, found[0])
+        samples = found[0] if step == 1000 else _finer(instrument, begin, found[0], 1000 // step)
         zero = begin * 1000 // step
         first, last = max(low - zero, 0), min(high - zero, len(samples))
         if first < last:

@@ -85,7 +85,7 @@ def _frequency(
 
 def runs(instrument: Instrument, start: float, end: float, period: int) -> Iterator[list[Stretch]]:
     """Stretches joined up to each gap, each run beginning on the grid of the period."""
-    step = 1000 if period % 1000 == 0 else 100
+    step = 1000 if period % 1000 == 0 else instrument.step_ms
     first = math.ceil(start * 1000 / period) * period / 1000
     last = int(end * 1000 // period) * period / 1000 if end > first else first
     run: list[Stretch] = []
@@ -133,6 +133,6 @@ def _period(asked: Asked, instruments: list[Instrument]) -> int:
     if seconds is None:
         return 1000
     period = round(seconds * 1000)
-    if period % 100 or (period % 1000 and any(i.step >= 1 for i in instruments if i.is_noise)):
+    if any(period % i.step_ms for i in instruments if i.is_noise):
         raise Refused(400, "InvalidPeriod", "The period is no multiple of the time history setting.")
     return period

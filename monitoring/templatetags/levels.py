@@ -52,10 +52,13 @@ def signed(value: float | Decimal | None, places: int = 2) -> str:
 
 @register.filter
 def period(seconds: float | None) -> str:
-    """The length of a measurement period as the field writes it: 30 s, 1 min, 15 min, 1 h."""
+    """The length of a measurement period as the field writes it: 0.125 s, 30 s, 1 min, 15 min, 1 h."""
     if not seconds:
         return ""
     whole = round(seconds)
+    if abs(seconds) < 1:
+        fraction = Decimal(f"{seconds:.3f}").normalize()
+        return _("%(count)s s") % {"count": number_format(fraction)}
     if whole % 3600 == 0:
         return _("%(count)s h") % {"count": whole // 3600}
     if whole % 60 == 0:

@@ -10,6 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from instruments.time_fields import InstantField
 from monitoring.models import HistoryKind
+from monitoring.templatetags.levels import period
+from monitoring.timehistory.requests import STEPS_MS
 
 HOUR = timedelta(hours=1)
 
@@ -30,7 +32,7 @@ class TimeHistoryForm(forms.Form):
         label=_("Step"),
         coerce=int,
         initial=1000,
-        choices=[(100, _("0.1 s")), (1000, _("1 s")), (10_000, _("10 s")), (60_000, _("1 min"))],
+        choices=lambda: [(step, period(step / 1000)) for step in STEPS_MS],
         help_text=_("Not finer than the time history setting of the instrument."),
     )
 

@@ -15,6 +15,7 @@ from instruments.activity import activity_note
 from instruments.models import Instrument, Organisation, User
 from instruments.tenancy import active_organisation_id
 from monitoring.models import HistoryKind, HistoryState, TimeHistoryHour, TimeHistoryRequest
+from monitoring.templatetags.levels import period
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +24,8 @@ COLUMNS = {HistoryKind.NOISE: 3, HistoryKind.OCTAVE: 10, HistoryKind.THIRD_OCTAV
 # A week of three levels each second; a day and a half of third octaves.
 MOST_VALUES = 6_000_000
 MOST_OPEN = 10
-STEPS_MS = (100, 1000, 10_000, 60_000)
+# What instruments are set to, and whole multiples of it; contract 1.5 allows fractions of a second up to a minute.
+STEPS_MS = (100, 125, 250, 500, 1000, 2000, 10_000, 60_000)
 ACTIVITY_WORDS = {
     "time_history_requested": gettext_lazy("Time history asked for"),
     "time_history_removed": gettext_lazy("Time history removed"),
@@ -59,11 +61,11 @@ def history_request(
     if end - start > longest_span(kind, step_ms):
         raise ValidationError(
             _(
-                "At most %(hours)s hours of this in steps of %(step)s s: choose a shorter stretch or a longer step."
+                "At most %(hours)s hours of this in steps of %(step)s: choose a shorter stretch or a longer step."
             ),
             params={
                 "hours": int(longest_span(kind, step_ms) / timedelta(hours=1)),
-                "step": f"{step_ms / 1000:g}",
+                "step": period(step_ms / 1000),
             },
         )
     if TimeHistoryRequest.objects.open().count() >= MOST_OPEN:

@@ -185,8 +185,8 @@ def test_only_what_is_whole_is_a_hundred_percent(percent: float, told: str) -> N
 
 
 def test_periods_are_written_as_the_field_writes_them() -> None:
-    assert [period(value) for value in (30, 60, 900, 3600, 90, None, 0)] == [
-        *("30 s", "1 min", "15 min", "1 h", "90 s", "", "")
+    assert [period(value) for value in (0.1, 0.125, 30, 60, 900, 3600, 90, None, 0)] == [
+        *("0.1 s", "0.125 s", "30 s", "1 min", "15 min", "1 h", "90 s", "", "")
     ]
 
 

@@ -128,6 +128,40 @@ def test_bands_are_fetched_under_their_own_names(
     assert values == told
 
 
+def has_step(mycirrus: SimulatedMyCirrus, serial: str, step_ms: int) -> bool:
+    """Whether the instrument's setting allows steps of this length."""
+    end, period = START + timedelta(minutes=1), f"period=PT{step_ms / 1000}S"
+    try:
+        truth(mycirrus, serial, "/data/noise/timehistory", START, end, period)
+    except AssertionError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("step_ms", [100, 125, 250, 500])
+def test_steps_finer_than_a_second_are_stored_where_they_were_measured(
+    people: People, mycirrus: SimulatedMyCirrus, new_key: Callable[..., ApiKey], step_ms: int
+) -> None:
+    step = timedelta(milliseconds=step_ms)
+    serial = next(serial for serial in mycirrus.serials() if has_step(mycirrus, serial, step_ms))
+    with organisation_scope(people.organisation.pk):
+        unit = make_instrument(people.organisation, serial, api_key=new_key(serial))
+        made = ask(unit, people, end=START + timedelta(minutes=5), step_ms=step_ms)
+        assert work(unit.organisation_id) == [HistoryState.DONE]
+        stored = {at: values["LAeq"] for at, values in samples_of(hours_stored(made), step_ms=made.step_ms)}
+    told = f"values=LAeq&period=PT{step_ms / 1000}S"
+    (row,) = truth(mycirrus, serial, "/data/noise/timehistory", made.start_at, made.end_at, told)
+    wanted = {
+        datetime.fromisoformat(block["start"]) + place * step: value
+        for block in row["blocks"]
+        for place, value in enumerate(block["values"])
+    }
+    assert stored == wanted
+    assert len(wanted) == timedelta(minutes=5) / step
+    page = people.client(people.bob).get(f"/o/harbour/history/{made.pk}/").content.decode()
+    assert f"in steps of {step_ms / 1000} s" in page
+
+
 def test_nothing_there_is_said(unit: Instrument, people: People, mycirrus: SimulatedMyCirrus) -> None:
     old = datetime(2019, 1, 1, tzinfo=UTC)
     made = ask(unit, people, start=old, end=old + timedelta(hours=1))
@@ -248,15 +282,7 @@ def test_what_passes_is_tried_again_and_not_for_ever(
 def test_a_step_that_is_not_kept_is_said(
     people: People, mycirrus: SimulatedMyCirrus, new_key: Callable[..., ApiKey]
 ) -> None:
-    def refused(serial: str) -> bool:
-        end = START + timedelta(minutes=1)
-        try:
-            truth(mycirrus, serial, "/data/noise/timehistory", START, end, "period=PT0.1S")
-        except AssertionError:
-            return True
-        return False
-
-    serial = next(serial for serial in mycirrus.serials() if refused(serial))
+    serial = next(serial for serial in mycirrus.serials() if not has_step(mycirrus, serial, 100))
     with organisation_scope(people.organisation.pk):
         unit = make_instrument(people.organisation, serial, api_key=new_key(serial))
         made = ask(unit, people, step_ms=100, end=START + timedelta(minutes=1))
