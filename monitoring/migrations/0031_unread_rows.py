@@ -29,7 +29,9 @@ class Migration(migrations.Migration):
                 (
                     "instrument",
                     models.ForeignKey(
+                        blank=True,
                         db_index=False,
+                        null=True,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="+",
                         to="instruments.instrument",
@@ -49,7 +51,12 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.UniqueConstraint(
                         fields=("organisation", "instrument", "resource", "sha256"), name="unread_row_once"
-                    )
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("instrument", None)),
+                        fields=("organisation", "resource", "sha256"),
+                        name="unread_row_of_none_once",
+                    ),
                 ],
             },
         ),

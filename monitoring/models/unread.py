@@ -7,9 +7,14 @@ from instruments.tenancy import OrgOwned
 
 
 class UnreadRow(OrgOwned):
-    """One document that stood among the rows of an instrument: of a form that is not known, or another's."""
+    """One document that stood among the rows of an instrument: of a form that is not known, or another's.
 
-    instrument = models.ForeignKey(Instrument, on_delete=models.CASCADE, related_name="+", db_index=False)
+    Without an ``instrument`` it stood in a list of them and named none.
+    """
+
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.CASCADE, null=True, blank=True, related_name="+", db_index=False
+    )
     resource = models.CharField(max_length=16)
     # Of the document, so that one that comes again is one.
     sha256 = models.CharField(max_length=64)
@@ -22,7 +27,13 @@ class UnreadRow(OrgOwned):
         constraints = [
             models.UniqueConstraint(
                 fields=["organisation", "instrument", "resource", "sha256"], name="unread_row_once"
-            )
+            ),
+            # To a database no two rows without an instrument are the same.
+            models.UniqueConstraint(
+                fields=["organisation", "resource", "sha256"],
+                condition=models.Q(instrument=None),
+                name="unread_row_of_none_once",
+            ),
         ]
 
     def __str__(self) -> str:

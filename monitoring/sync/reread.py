@@ -3,13 +3,15 @@
 import json
 import random
 import time
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
 
 from instruments.models import Instrument
-from instruments.mycirrus import MyCirrusError, Replay
+from instruments.mycirrus import Client, MyCirrusError, NoiseTable, Replay, Rows
 from monitoring.models import Resource, SeriesRow, UnreadRow
 from monitoring.sync.histories import HISTORIES, covered
 from monitoring.sync.kept import started
@@ -32,34 +34,49 @@ def unread_again(*, now: datetime, until: float) -> int:
     for pk, resource in pairs:
         if time.monotonic() >= until:
             break
-        instrument = Instrument.objects.select_related("status").filter(pk=pk).first()
-        if resource not in HISTORIES or instrument is None:
-            continue
+        kept = UnreadRow.objects.filter(instrument=pk, resource=resource).order_by("found_at", "pk")
         try:
-            total += _read(instrument, Resource(resource), now)
+            if resource == Resource.INSTRUMENTS:
+                total += _listed(kept)
+            elif resource in HISTORIES:
+                total += _stored(kept, Instrument.objects.select_related("status").get(pk=pk), resource, now)
         except (OperationalError, InterfaceError):
             raise
         except Exception:
             # One that cannot be stored holds up no other.
-            log.exception("reread failed", serial=instrument.serial, resource=resource)
+            log.exception("reread failed", instrument=pk, resource=resource)
     return total
 
 
-def _read(instrument: Instrument, resource: Resource, now: datetime) -> int:
-    history = HISTORIES[resource]
-    kept = UnreadRow.objects.filter(instrument=instrument, resource=resource).order_by("found_at", "pk")
+def _understood(
+    kept: Any, fetch: Callable[[Client], Rows[Any] | NoiseTable]
+) -> tuple[Sequence[Any], list[int]]:
+    """What ``fetch`` makes of the documents ``kept``, and the keys of those that it understands."""
     documents = {pk: json.loads(document) for pk, document in kept.values_list("pk", "document")}
     try:
         with Replay(list(documents.values())) as client:
-            rows = history.fetch(client, [instrument.serial], now - timedelta(days=1), now)
+            rows = fetch(client)
     except MyCirrusError:
         # None of them is understood, as before.
-        return 0
+        return [], []
     odd = {json.dumps(each, sort_keys=True) for each in rows.skipped}
-    understood = [pk for pk, each in documents.items() if json.dumps(each, sort_keys=True) not in odd]
+    return rows, [pk for pk, each in documents.items() if json.dumps(each, sort_keys=True) not in odd]
+
+
+def _listed(kept: Any) -> int:
+    """Of a list of instruments: what is understood by now came with the next list, or is no longer in it."""
+    _, understood = _understood(kept, lambda client: client.instruments())
+    UnreadRow.objects.filter(pk__in=understood).delete()
+    return len(understood)
+
+
+def _stored(kept: Any, instrument: Instrument, resource: str, now: datetime) -> int:
+    history, place = HISTORIES[resource], SERIES[resource]
+    rows, understood = _understood(
+        kept, lambda client: history.fetch(client, [instrument.serial], now - timedelta(days=1), now)
+    )
     if not understood:
         return 0
-    place = SERIES[resource]
     with transaction.atomic():
         series_hold(instrument, resource)
         fresh = list(rows)
@@ -74,7 +91,7 @@ def _read(instrument: Instrument, resource: Resource, now: datetime) -> int:
             for start, end in spans:
                 gaps_note(
                     instrument=instrument,
-                    resource=resource,
+                    resource=Resource(resource),
                     start=start,
                     end=end,
                     spans=spans,

@@ -63,6 +63,7 @@ def _instruments(client: Client, target: SyncTarget, now: datetime, answer: Answ
     rows = client.instruments()
 
     def store() -> bool:
+        unread_keep(target=target, rows=rows, now=now)
         mirrored = instruments_mirror(
             api_key=target.api_key, rows=rows, needs=scopes_needed, now=now, whole=rows.is_whole
         )
@@ -302,7 +303,7 @@ def _step(
     def store() -> bool:
         if rows or history.usual is not None:
             series_hold(instrument, target.resource)
-        unread_keep(instrument=instrument, resource=target.resource, rows=rows, now=now)
+        unread_keep(target=target, rows=rows, now=now)
         changed = history.store(instrument, rows, now)
         if history.usual is not None:
             gaps_note(

@@ -414,14 +414,22 @@ def impossible(instrument: Instrument, *, now: datetime) -> None:
 
 
 def unread(instrument: Instrument, *, now: datetime) -> None:
-    """Rows of a form that is not known here, and one of another instrument."""
+    """Rows of a form that is not known here, one of another instrument, and in a list one that names none."""
     rows = [
         {"began": f"{now - timedelta(minutes=minute):%Y-%m-%dT%H:%M:%SZ}", "LAeq": 54.2, "unit": "dB"}
         for minute in range(3)
     ]
     other = {"instrument": "QT999999", "startTime": f"{now:%Y-%m-%dT%H:%M:%SZ}", "LAeq": 61.0}
-    with organisation_scope(instrument.organisation_id):
-        unread_keep(instrument=instrument, resource=Resource.NOISE, rows=Rows([], [*rows, other]), now=now)
+    owner, nameless = instrument.organisation_id, {"name": "Quarry Gate 2", "type": "Noise"}
+    with organisation_scope(owner):
+        for target, odd in (
+            (
+                SyncTarget(organisation_id=owner, instrument=instrument, resource=Resource.NOISE),
+                [*rows, other],
+            ),
+            (SyncTarget(organisation_id=owner, resource=Resource.INSTRUMENTS), [nameless]),
+        ):
+            unread_keep(target=target, rows=Rows([], odd), now=now)
 
 
 def wishes(membership: Membership, instrument: Instrument, *, now: datetime) -> None:

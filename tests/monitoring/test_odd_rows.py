@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from instruments.models import Instrument
 from monitoring.models import (
@@ -210,6 +211,43 @@ def test_a_list_of_which_a_part_is_not_understood_brings_what_it_names_and_takes
 ) -> None:
     assert listed({"serialNumber": "NEW1"}, {"name": "nameless"}) == {unit.serial: False, "NEW1": False}
     assert listed({"serialNumber": "NEW1"}) == {unit.serial: True, "NEW1": False}
+
+
+def test_one_that_a_list_does_not_name_is_kept_and_shown(
+    listed: Callable[..., dict[str, bool]], unit: Instrument, people: People
+) -> None:
+    for _ in range(2):
+        listed({"serialNumber": unit.serial}, {"name": "nameless"})
+    kept = UnreadRow.objects.get()
+    assert (kept.instrument, kept.resource, json.loads(kept.document)) == (
+        None,
+        Resource.INSTRUMENTS,
+        {"name": "nameless"},
+    )
+    with pytest.raises(IntegrityError), transaction.atomic():
+        UnreadRow.objects.create(
+            organisation_id=kept.organisation_id,
+            resource=kept.resource,
+            sha256=kept.sha256,
+            document="{}",
+            found_at=NOW,
+        )
+    bob = people.client(people.bob)
+    assert f"/missing/?resource={Resource.INSTRUMENTS}" in bob.get("/o/harbour/record/").content.decode()
+    page = bob.get(f"/o/harbour/record/missing/?resource={Resource.INSTRUMENTS}").content.decode()
+    assert "None is named" in page
+    assert "nameless" in page
+    assert bob.get("/o/harbour/").status_code == 200
+    # A version that understands it has it with the next list; as odd as ever it stays.
+    UnreadRow.objects.create(
+        organisation_id=kept.organisation_id,
+        resource=kept.resource,
+        sha256="0" * 64,
+        document=json.dumps({"serialNumber": "NEW1"}),
+        found_at=NOW,
+    )
+    organisation_housekeeping(unit.organisation_id)
+    assert UnreadRow.objects.get() == kept
 
 
 LONG = "A very long text " * 60
