@@ -10,6 +10,7 @@ from django.db.models import Model, Q
 
 from instruments import mycirrus
 from instruments.models import ApiKey, Instrument
+from instruments.statements import hold
 
 _MIRRORED = (
     "type",
@@ -81,6 +82,8 @@ def instruments_mirror(
     that moved to another key is gone until that key's list comes, at the latest ten minutes later. Nothing is gone by a
     list that is not ``whole``: it may be what was not understood there.
     """
+    # Of two keys' lists at once both would make what is new, and each wait for what the other has changed.
+    hold(f"{api_key.organisation_id} instruments")
     result = Mirrored()
     taken = []
     listed = {row.serial: row for row in rows}

@@ -1,4 +1,4 @@
-"""Statements that are written by hand and run again and again, or that name what they are about one by one."""
+"""Statements written by hand: run again and again, naming what they are about one by one, or holding a name."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +24,13 @@ def planned_cursor() -> Iterator[CursorWrapper]:
 
             cursor.cursor = psycopg.Cursor(connection.connection)
         yield cursor
+
+
+def hold(name: str) -> None:
+    """Until this transaction ends nobody else holds ``name``; on SQLite a transaction is the only writer anyway."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
 def in_parts(values: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
 from django.utils import timezone
 
 from instruments.mirror import instrument_store, instruments_mirror
 from instruments.models import Instrument
 from instruments.mycirrus import Client, MissingScope
+from instruments.statements import hold
 from monitoring.alerts.leaving import fleet_look
 from monitoring.models import InstrumentStatus, Lane, Resource, SyncTarget
 from monitoring.possible import is_ahead
@@ -324,12 +324,9 @@ def series_hold(instrument: Instrument, resource: str) -> None:
     """Until this transaction ends no other lane writes the same series.
 
     Of rows that two store at once neither would see the other's, and the sums and gaps of the second to commit would
-    leave out the first's. On SQLite a transaction is the only writer anyway.
+    leave out the first's.
     """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            name = f"{instrument.pk} {resource}"
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+    hold(f"{instrument.pk} {resource}")
 
 
 def _check(client: Client, target: SyncTarget, now: datetime, answer: Answer | None) -> Steps:

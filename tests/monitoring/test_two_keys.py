@@ -5,17 +5,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from instruments.keys import api_key_rotate
 from instruments.mirror import instruments_mirror
 from instruments.models import ApiKey, Instrument, Organisation
+from instruments.mycirrus import parsing
 from instruments.mycirrus.scopes import SCOPES
 from instruments.tenancy import organisation_scope
 from monitoring.models import Outcome, Resource, SyncTarget
 from tests.conftest import People
 from tests.monitoring.conftest import NewKey, again, mirrored
 from tests.simulated import SimulatedMyCirrus
+from tests.waiting import meanwhile
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +160,7 @@ def test_what_another_key_takes_while_a_list_is_stored_is_not_gone(
     def taken(execute: Any, sql: str, *more: Any) -> Any:
         """Once the first key's list has seen whose it was, that of the second takes it."""
         told = execute(sql, *more)
-        if sql.startswith("SELECT") and not takes:
+        if sql.startswith("SELECT") and Instrument._meta.db_table in sql and not takes:
             takes.append(sql)
             Instrument.objects.filter(pk=unit.pk).update(api_key=second)
         return told
@@ -168,3 +170,21 @@ def test_what_another_key_takes_while_a_list_is_stored_is_not_gone(
         told = instruments_mirror(api_key=first, rows=[], needs=lambda _: (), now=datetime.now(UTC))
     unit.refresh_from_db()
     assert (unit.api_key_id, unit.gone_at, told.gone) == (second.pk, None, [])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_what_two_lists_name_at_once_is_made_once(new_key: NewKey, organisation: Organisation) -> None:
+    keys = [new_key(found=found(*SCOPES)) for _ in range(2)]
+    made = []
+
+    def stored(key: ApiKey) -> None:
+        rows = parsing.rows([{"serialNumber": "NEW1"}], parsing.instrument)
+        told = instruments_mirror(api_key=key, rows=rows, needs=lambda _: (), now=datetime.now(UTC))
+        made.append(len(told.created))
+
+    with meanwhile(organisation.pk, lambda: stored(keys[1])) as begin, transaction.atomic():
+        stored(keys[0])
+        begin()
+    assert made == [1, 0]
+    assert Instrument.objects.get().api_key_id == keys[0].pk
