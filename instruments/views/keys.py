@@ -1,6 +1,7 @@
 """An organisation's keys: what each may do, and adding, verifying, rotating, revoking; a secret is never in a page."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -11,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from cirrusweb.htmx import render
+from cirrusweb.htmx import render, unchanged, version_of, wants_fragment
 from instruments.access import organisation_for, person_for, require_role
 from instruments.forms import KeyForm, RotateForm
 from instruments.keys import api_key_add, api_key_revoke, api_key_rotate, api_key_verify, pace_of
@@ -42,6 +43,13 @@ class KeyCard:
     def paused(self) -> bool:
         """Whether MyCirrus asked it to wait."""
         return self.key.pausing(timezone.now())
+
+    @property
+    def told(self) -> list[Any]:
+        """What its card says."""
+        key = self.key
+        who = [key.pk, key.label, key.fingerprint, key.rotated_at, round(self.pace, 1)]
+        return [*who, key.state, key.message, key.verified_at, key.scopes, self.paused and key.paused_until]
 
     @property
     def held(self) -> int:
@@ -75,11 +83,17 @@ def _say_state(request: HttpRequest, api_key: ApiKey) -> None:
 @require_safe
 @require_role(Role.ADMIN)
 def keys(request: HttpRequest, slug: str) -> HttpResponse:
-    """Every key in use, and those that were revoked."""
+    """Every key in use, and those that were revoked. A poll without news costs a 204."""
     rows = list(ApiKey.objects.order_by("pk"))
+    cards = [_card(key) for key in rows if key.revoked_at is None]
+    version = version_of(len(rows), *(card.told for card in cards))
+    if wants_fragment(request) and request.GET.get("version") == version:
+        return unchanged()
     context = {
-        "cards": [_card(key) for key in rows if key.revoked_at is None],
+        "cards": cards,
         "revoked": [key for key in rows if key.revoked_at is not None],
+        "version": version,
+        "troubled": sum(card.tone in ("warn", "bad") for card in cards),
     }
     return render(request, "instruments/keys.html", context, fragment="keys")
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cache
-from hashlib import blake2b
 from typing import Any
 
 from django import forms
@@ -196,11 +195,6 @@ def event_told(event: Event) -> list[Any]:
     told = [event.pk, event.end_at, event.type, event.level_db, event.audio_id != ""]
     tag = getattr(event, "tag", None)
     return told if tag is None else [*told, tag.excluded, tag.cause, tag.comment]
-
-
-def version_of(*told: object) -> str:
-    """What a poll compares: it changes with whatever a list tells."""
-    return blake2b(repr(told).encode(), digest_size=8).hexdigest()
 
 
 def neighbours(rows: Any, event: Event, order: Order) -> tuple[Event | None, Event | None]:

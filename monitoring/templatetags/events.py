@@ -7,8 +7,9 @@ from django import template
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from cirrusweb.htmx import version_of
 from instruments.models import Instrument
-from monitoring.events.search import event_told, newest_events, version_of
+from monitoring.events.search import event_told, newest_events
 from monitoring.events.timeline import Hour
 from monitoring.templatetags.levels import written
 

@@ -6,10 +6,10 @@ from typing import Any
 from django.http import Http404, HttpRequest, QueryDict
 from django.utils import timezone
 
-from cirrusweb.htmx import wants_fragment
+from cirrusweb.htmx import version_of, wants_fragment
 from instruments.access import key_of
 from instruments.sites import own_zones
-from monitoring.events.search import EventFilter, Order, rows_shown, rows_since, version_of
+from monitoring.events.search import EventFilter, Order, rows_shown, rows_since
 from monitoring.views.activity import entry_before
 
 PER_PAGE = 50

@@ -6,12 +6,12 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from cirrusweb.htmx import render, unchanged, wants_fragment
+from cirrusweb.htmx import render, unchanged, version_of, wants_fragment
 from instruments.access import instrument_for, instrument_joined, organisation_for
 from instruments.models import ApiKey, Instrument
 from monitoring.checks import FREQUENCIES, calibration_rows, sic_rows
 from monitoring.doubt import doubt_of
-from monitoring.events.search import event_told, newest_events, version_of
+from monitoring.events.search import event_told, newest_events
 from monitoring.fetching import fetchings
 from monitoring.models import Incident, InstrumentStatus, Resource, SyncTarget
 from monitoring.models.tolerances import tolerances_in_force

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from cirrusweb.htmx import render, unchanged, wants_fragment
+from cirrusweb.htmx import render, unchanged, version_of, wants_fragment
 from instruments.access import organisation_for, person_for, require_role, site_for
 from instruments.models import Deployment, Instrument, Role, Site
 from instruments.photos import photo_path, site_photo_set
@@ -54,6 +53,13 @@ class SiteCard:
         """How many of them need it."""
         return sum(tile.look.needs_attention for tile in self.tiles)
 
+    @property
+    def told(self) -> list[Any]:
+        """What its row says."""
+        site = self.site
+        row = [site.pk, site.name, site.address, site.placement, site.latitude, site.longitude, site.timezone]
+        return [*row, *((tile.instrument.pk, tile.instrument.name, tile.state) for tile in self.tiles)]
+
 
 def _standing(sites: list[Site]) -> dict[int, list[Tile]]:
     """The tiles of what stands at ``sites`` now, the worst first. One query."""
@@ -73,7 +79,7 @@ def _worst_first(tiles: Iterable[Tile]) -> list[Tile]:
 
 @require_safe
 def sites_page(request: HttpRequest, slug: str) -> HttpResponse:
-    """All sites by name; ``?text=`` searches names and addresses."""
+    """All sites by name; ``?text=`` searches names and addresses. A poll without news costs a 204."""
     text = request.GET.get("text", "").replace("\0", "").strip()
     sites = Site.objects.all()
     if text:
@@ -81,15 +87,22 @@ def sites_page(request: HttpRequest, slug: str) -> HttpResponse:
     page = Paginator(sites, PER_PAGE).get_page(request.GET.get("page"))
     shown = list(page)
     tiles = _standing(shown)
+    cards = [SiteCard(site, tiles[site.pk]) for site in shown]
+    version = version_of(page.paginator.count, *(card.told for card in cards))
+    if wants_fragment(request) and request.GET.get("version") == version:
+        return unchanged()
+    searched = {"text": text} if text else {}
     context = {
         "organisation": organisation_for(request),
-        "cards": [SiteCard(site, tiles[site.pk]) for site in shown],
+        "cards": cards,
+        "attention": sum(card.attention for card in cards),
         "page": page,
         "text": text,
-        "query": urlencode({"text": text}) if text else "",
+        "query": urlencode(searched),
+        "poll_query": urlencode({**searched, "page": page.number, "version": version}),
         "can_act": request.membership.can_act,  # type: ignore[attr-defined]
     }
-    return render(request, "monitoring/sites.html", context)
+    return render(request, "monitoring/sites.html", context, fragment="site-list")
 
 
 @require_safe
@@ -143,7 +156,7 @@ def _version(site: Site, rows: list[Deployment], tiles: list[Tile], now: datetim
         instrument, present = tile.instrument, tile.present
         told += [tile.state, tile.hidden, tile.level_is_current, present and present.changed_at]
         told += [instrument.latitude, instrument.longitude]
-    return blake2b(repr(told).encode(), digest_size=8).hexdigest()
+    return version_of(*told)
 
 
 def _measured_here(stay: Deployment, now: datetime) -> str:

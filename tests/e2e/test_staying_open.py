@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
+from instruments.models import ApiKey
 from instruments.tenancy import organisation_scope
 from monitoring.check_standings import standing_refresh
 from monitoring.models import AudioRecording, Event, SystemIntegrityCheck
-from tests.conftest import People
+from tests.conftest import People, make_key
 from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit, at_both_widths
 from tests.e2e.fleets import change, drifting, events, every_state, monitor, places
 
@@ -191,4 +192,48 @@ def test_a_site_shows_how_its_monitors_are_by_now(
     assert page.title() != title
     # The picture is not drawn anew.
     expect(page.locator("img[data-kept]")).to_have_count(1)
+    visit.check(page)
+
+
+@at_both_widths
+def test_the_list_of_sites_shows_how_their_monitors_are_by_now(
+    crew: People, visit: Visit, now: datetime, poll: Poll
+) -> None:
+    made = every_state(crew.organisation, now=now)
+    site = places(made, now=now, actor=crew.mary)
+    page = visit.page(crew.bob)
+    page.goto("/o/harbour/sites/?text=harbour")
+    row = page.locator("#site-list tbody tr").filter(has=page.get_by_role("link", name=site.name, exact=True))
+    badge = row.get_by_role("link", name=made["measuring"].name)
+    expect(badge).to_contain_text("Measuring")
+    badge.focus()
+    row.evaluate("(row) => { row.dataset.kept = 1 }")
+    poll(page, "site-list")
+    expect(page.locator("tr[data-kept]")).to_have_count(1)
+    change(made["measuring"], now=now + timedelta(seconds=1), LAeq=99.5, sic_passed=False)
+    poll(page, "site-list")
+    expect(badge).to_contain_text("SIC failed")
+    expect(badge).to_be_focused()
+    expect(page.locator("#live")).to_contain_text("need")
+    visit.check(page)
+
+
+@at_both_widths
+def test_a_key_that_is_refused_says_so_while_its_page_is_open(crew: People, visit: Visit, poll: Poll) -> None:
+    key = make_key(crew.organisation, scopes={"instruments:read": True, "data.noise:read": False})
+    page = visit.page(crew.adam)
+    page.goto("/o/harbour/keys/")
+    page.locator("#keys summary").focus()
+    card = page.locator(f"#key-{key.pk}")
+    card.evaluate("(card) => { card.dataset.kept = 1 }")
+    poll(page, "keys")
+    expect(page.locator("article[data-kept]")).to_have_count(1)
+    button = card.get_by_role("button", name="Verify now")
+    button.focus()
+    with organisation_scope(crew.organisation.pk):
+        ApiKey.objects.update(state=ApiKey.State.REFUSED, message="MyCirrus does not know this key.")
+    poll(page, "keys")
+    expect(card).to_contain_text("MyCirrus does not know this key.")
+    expect(button).to_be_focused()
+    expect(page.locator("#live")).to_have_text("1 key needs attention")
     visit.check(page)
