@@ -251,6 +251,20 @@ def test_a_spectrogram_is_read_cell_by_cell(crew: People, visit: Visit, wall: ob
 
 
 @at_both_widths
+def test_where_there_is_no_spectrum_nobody_is_told_how_to_read_it(
+    crew: People, visit: Visit, wall: object
+) -> None:
+    hint = "Click or tap a bar to read it."
+    page = opened(visit, crew, f"{WALL}?bands=octave", chart="spectrum-chart")
+    expect(page.get_by_text(hint)).to_be_visible()
+    page.goto("/o/harbour/i/QT000002/?bands=octave")
+    page.locator("#spectrum-chart").scroll_into_view_if_needed()
+    expect(page.locator("#spectrum-chart .chart-note")).to_have_text("No spectrum is stored.")
+    expect(page.get_by_text(hint)).to_be_hidden()
+    visit.check(page)
+
+
+@at_both_widths
 def test_a_comparison_is_read_by_key_and_taken_away(crew: People, visit: Visit, wall: object) -> None:
     page = opened(visit, crew, "/o/harbour/compare/?i=QT000001&range=1h&before=1d", chart="compare-chart")
     page.locator("#compare-chart").focus()
