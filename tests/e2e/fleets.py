@@ -38,6 +38,7 @@ from monitoring.models import (
 from monitoring.sync.rollups import noise_rollups_refresh, sample_rollups_refresh
 from monitoring.sync.unread import unread_keep
 from tests.conftest import make_instrument
+from webhooks.models import Subscription
 
 LEVELS = ("LAeq", "LAFMax", "LCPeak")
 
@@ -430,6 +431,22 @@ def unread(instrument: Instrument, *, now: datetime) -> None:
             (SyncTarget(organisation_id=owner, resource=Resource.INSTRUMENTS), [nameless]),
         ):
             unread_keep(target=target, rows=Rows([], odd), now=now)
+
+
+def silent_webhooks(instrument: Instrument, *, now: datetime) -> None:
+    """Webhooks in place that last spoke long before what is stored."""
+    with organisation_scope(instrument.organisation_id):
+        for hours, kind in ((5, "NewMeasurement"), (8, "NewEvent"), (9, "InstrumentStatus")):
+            Subscription.objects.create(
+                organisation_id=instrument.organisation_id,
+                remote_id=f"{kind} of {instrument.serial}",
+                type=kind,
+                serial=instrument.serial,
+                ciphertext="x",
+                created_by_us=True,
+                registered_at=now - timedelta(days=9),
+                delivered_at=now - timedelta(hours=hours),
+            )
 
 
 def wishes(membership: Membership, instrument: Instrument, *, now: datetime) -> None:

@@ -126,6 +126,7 @@ PAGES: list[tuple[str, str, bool]] = [
     ("record-missing", "/o/demo/record/missing/?resource=noise", False),
     ("record-wrong", "/o/broken/record/", True),
     ("record-unread", "/o/broken/record/missing/?resource=noise", True),
+    ("record-nameless", "/o/broken/record/missing/?resource=instruments", True),
     ("live", "/o/demo/i/QT417186/", False),
     ("histories", "/o/demo/i/QT417186/history/", False),
     ("action", "/o/demo/i/QT417186/calibration/", False),
@@ -134,6 +135,7 @@ PAGES: list[tuple[str, str, bool]] = [
     ("webhooks", "/o/demo/webhooks/", False),
     ("webhooks-address", "/o/demo/webhooks/address/", False),
     ("webhooks-registration", "/o/demo/webhooks/registration/", False),
+    ("webhooks-silent", "/o/broken/webhooks/registration/", True),
     ("keys", "/o/demo/keys/", True),
     ("keys-broken", "/o/broken/keys/", True),
     ("key-add", "/o/empty/keys/add/", False),
@@ -253,6 +255,7 @@ def others() -> None:
         impossible,
         levels,
         places,
+        silent_webhooks,
         targets,
         unread,
     )
@@ -282,6 +285,7 @@ def others() -> None:
     certificates(fleet, now=now)
     impossible(failed, now=now)
     unread(failed, now=now)
+    silent_webhooks(failed, now=now)
     channels(made["broken"], actor=demo, now=now)
     trouble(failed, actor=demo, now=now)
 
