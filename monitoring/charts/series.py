@@ -12,7 +12,7 @@ from django.db import connection
 from instruments.models import Instrument
 from instruments.statements import planned_cursor
 from instruments.tenancy import active_organisation_id
-from monitoring.acoustics.levels import coverage, energy_mean, level_of
+from monitoring.acoustics.levels import coverage, level_of
 from monitoring.models import Bucket, NoiseMeasurement, NoiseRollup
 from monitoring.sync.rollups import weighed
 
@@ -80,7 +80,7 @@ def level_series(
     until = since + timedelta(seconds=bucket_s * length)
     LAeq: list[float | None] = [None] * length
     LAeq_min, LAeq_max, LAFMax, LCPeak = LAeq[:], LAeq[:], LAeq[:], LAeq[:]
-    valid, count, longest_s = [0.0] * length, 0, 0.0
+    valid, count, longest_s, energies = [0.0] * length, 0, 0.0, 0.0
     # A measurement whose length MyCirrus did not give weighs as one usual period.
     for index, energy, valid_s, lowest, highest, most, peak, rows, longest in _buckets(
         instrument, since, until, bucket_s, period_s or 60.0
@@ -89,6 +89,7 @@ def level_series(
         LAeq[place] = level_of(energy, valid_s)
         LAeq_min[place], LAeq_max[place], LAFMax[place], LCPeak[place] = lowest, highest, most, peak
         valid[place] = valid_s
+        energies += energy
         count += rows
         longest_s = max(longest_s, longest or 0.0)
     return LevelSeries(
@@ -100,7 +101,7 @@ def level_series(
         LAFMax=LAFMax,
         LCPeak=LCPeak,
         valid=valid,
-        LAeq_total=energy_mean(zip(LAeq, valid, strict=True)),
+        LAeq_total=level_of(energies, sum(valid)),
         LAFMax_total=max((value for value in LAFMax if value is not None), default=None),
         LCPeak_total=max((value for value in LCPeak if value is not None), default=None),
         coverage_pct=coverage(sum(valid), (min(until, now) - since).total_seconds()),

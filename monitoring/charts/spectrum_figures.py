@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from monitoring.acoustics.bands import band_label
+from monitoring.charts.figures import rounded
 
 
 class Columns(Protocol):
@@ -20,10 +21,6 @@ class Columns(Protocol):
     def levels(self) -> Sequence[Sequence[float | None]]: ...
     @property
     def coverage_pct(self) -> float: ...
-
-
-def _rounded(levels: Sequence[float | None]) -> list[float | None]:
-    return [None if level is None else round(level, 1) for level in levels]
 
 
 def spectrum_figure(
@@ -45,7 +42,7 @@ def spectrum_figure(
         "unit": "dB",
         "series": 1,
         "bands": [band_label(hz) for hz in levels],
-        "y": _rounded(list(levels.values())),
+        "y": rounded(list(levels.values())),
     }
     begins = None if at is None else round(at.timestamp() * 1000)
     return {"zone": zone, "at": begins, "unit": "dB", "traces": [bars], "summary": summary, "empty": empty}
@@ -63,7 +60,7 @@ def spectrogram_figure(
         "x0": round(columns.start_at.timestamp() * 1000) + columns.bucket_s * 500,
         "dx": columns.bucket_s * 1000,
         "bands": [band_label(hz) for hz in columns.bands],
-        "z": [_rounded(levels) for levels in columns.levels],
+        "z": [rounded(levels) for levels in columns.levels],
     }
     return {
         "zone": zone,

@@ -13,11 +13,12 @@ from plotly import graph_objects as go
 from instruments.models import Instrument, Organisation
 from instruments.tenancy import organisation_scope
 from monitoring.acoustics.levels import energy_mean
-from monitoring.charts.figures import level_figure
+from monitoring.charts.figures import level_figure, rounded
 from monitoring.charts.marks import Mark
 from monitoring.charts.series import BUCKETS, MOST_POINTS, bucket_for, level_series
 from monitoring.models import NoiseMeasurement
 from monitoring.sync.rollups import noise_rollups_refresh
+from monitoring.templatetags.levels import written
 from tests.conftest import People, make_instrument
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -188,6 +189,16 @@ def test_never_more_points_than_a_chart_can_show(seconds: float, period: float |
     assert seconds / bucket + 1 <= MOST_POINTS
     assert bucket >= (period or 60)
     assert bucket in BUCKETS or bucket % 86_400 == 0
+
+
+@pytest.mark.parametrize("places", [0, 1])
+def test_a_chart_rounds_as_its_table_does(places: int) -> None:
+    """Hundredths, as MyCirrus gives them: 54.25 is 54.3 in both, and what rounds to nothing has no sign."""
+    values = [hundredths / 100 for hundredths in range(-1_000, 15_000)]
+    told = [written(value, places) for value in values]
+    assert [written(value, places) for value in rounded(values, places) if value is not None] == told
+    assert "-0.0" not in map(str, rounded([-0.0, -0.01, -0.04], places))
+    assert rounded([None, 54.25, math.nan, 1e308], 1)[:2] == [None, 54.3]
 
 
 @pytest.mark.parametrize("hours", [1, 24, 24 * 30])
