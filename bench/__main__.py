@@ -19,7 +19,7 @@ from bench.stage import NONE, POSTGRESQL, ROOT, SQLITE, Unavailable, installatio
 BENCHMARKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "webhook": ("T1 webhook ingest", (SQLITE, POSTGRESQL)),
     "sync": ("T2 vendor JSON to committed rows", (SQLITE, POSTGRESQL)),
-    "memory": ("T2 a worker's memory over a long back-fill", (SQLITE,)),
+    "memory": ("T2 a worker's memory over a long back-fill", (SQLITE, POSTGRESQL)),
     "polling": ("T3 polling a fleet", (SQLITE, POSTGRESQL)),
     "fleet": ("T4 the fleet page", (SQLITE, POSTGRESQL)),
     "chart": ("T5 chart data", (SQLITE, POSTGRESQL)),
