@@ -66,7 +66,10 @@ def _standing(sites: list[Site]) -> dict[int, list[Tile]]:
     now = timezone.now()
     found: dict[int, list[Tile]] = {site.pk: [] for site in sites}
     instruments = (
-        Instrument.objects.with_deployment(now).select_related("status").filter(deployed__site__in=sites)
+        Instrument.objects.with_deployment(now)
+        .select_related("status")
+        .defer("document", "status__document")
+        .filter(deployed__site__in=sites)
     )
     for instrument in instruments:
         found[instrument.deployed.site_id].append(tile_of(instrument, now))
