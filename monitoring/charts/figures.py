@@ -196,16 +196,17 @@ def covered(series: Buckets, until: datetime, valid: Sequence[float] | None = No
     ``valid`` are the seconds of one quantity, of a series that holds several.
     """
     elapsed, bucket_s = (until - series.start_at).total_seconds(), series.bucket_s
-    parts = []
-    for place, valid_s in enumerate(series.valid if valid is None else valid):
-        passed = min(bucket_s, elapsed - place * bucket_s)
-        if valid_s >= passed > 0:
-            # Most are: not one of them has to be divided and rounded, which takes longer than to read it.
-            parts.append(1.0)
-        else:
-            # Cut and not rounded: what lacks a second is not whole.
-            parts.append(int(1000 * valid_s / passed + 1e-6) / 1000 if passed > 0 else 0.0)
-    return parts
+    told = series.valid if valid is None else valid
+    whole = max(int(elapsed // bucket_s), 0)
+    # Most are over, and measured whole: not one of them has to be divided, which takes longer than to read it.
+    over = [1.0 if valid_s >= bucket_s else _part(valid_s, bucket_s) for valid_s in told[:whole]]
+    begun = ((valid_s, elapsed - place * bucket_s) for place, valid_s in enumerate(told[whole:], whole))
+    return over + [_part(valid_s, passed) if passed > 0 else 0.0 for valid_s, passed in begun]
+
+
+def _part(valid_s: float, passed: float) -> float:
+    # Cut and not rounded: what lacks a second is not whole.
+    return 1.0 if valid_s >= passed else int(1000 * valid_s / passed + 1e-6) / 1000
 
 
 def _mark(mark: Mark) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Up to a day and a half comes from the measurements themselves, longer ranges from the rollups, whose sums are exact.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -78,37 +79,41 @@ def level_series(
     length = -(-int(end.timestamp()) // bucket_s) - first
     since = datetime.fromtimestamp(first * bucket_s, tz=UTC)
     until = since + timedelta(seconds=bucket_s * length)
-    LAeq: list[float | None] = [None] * length
-    LAeq_min, LAeq_max, LAFMax, LCPeak = LAeq[:], LAeq[:], LAeq[:], LAeq[:]
-    valid, count, longest_s, energies = [0.0] * length, 0, 0.0, 0.0
     # A measurement whose length MyCirrus did not give weighs as one usual period.
-    for index, energy, valid_s, lowest, highest, most, peak, rows, longest in _buckets(
-        instrument, since, until, bucket_s, period_s or 60.0
-    ):
-        place = index - first
-        LAeq[place] = level_of(energy, valid_s)
-        LAeq_min[place], LAeq_max[place], LAFMax[place], LCPeak[place] = lowest, highest, most, peak
-        valid[place] = valid_s
-        energies += energy
-        count += rows
-        longest_s = max(longest_s, longest or 0.0)
+    buckets = _buckets(instrument, since, until, bucket_s, period_s or 60.0)
+    # By column: a bucket at a time takes three times as long.
+    indices, energy, valid, lowest, highest, most, peak, counts, longest = (
+        zip(*buckets, strict=True) if buckets else [()] * 9
+    )
+    places, valid_s = [index - first for index in indices], sum(valid)
+
+    def placed(values: Iterable[Any], absent: Any = None) -> list[Any]:
+        line = [absent] * length
+        for place, value in zip(places, values, strict=True):
+            line[place] = value
+        return line
+
     return LevelSeries(
         start_at=since,
         bucket_s=bucket_s,
-        LAeq=LAeq,
-        LAeq_min=LAeq_min,
-        LAeq_max=LAeq_max,
-        LAFMax=LAFMax,
-        LCPeak=LCPeak,
-        valid=valid,
-        LAeq_total=level_of(energies, sum(valid)),
-        LAFMax_total=max((value for value in LAFMax if value is not None), default=None),
-        LCPeak_total=max((value for value in LCPeak if value is not None), default=None),
-        coverage_pct=coverage(sum(valid), (min(until, now) - since).total_seconds()),
-        valid_s=sum(valid),
-        count=count,
-        longest_s=longest_s,
+        LAeq=placed(map(level_of, energy, valid)),
+        LAeq_min=placed(lowest),
+        LAeq_max=placed(highest),
+        LAFMax=placed(most),
+        LCPeak=placed(peak),
+        valid=placed(valid, 0.0),
+        LAeq_total=level_of(sum(energy), valid_s),
+        LAFMax_total=_highest(most),
+        LCPeak_total=_highest(peak),
+        coverage_pct=coverage(valid_s, (min(until, now) - since).total_seconds()),
+        valid_s=valid_s,
+        count=sum(counts),
+        longest_s=_highest(longest) or 0.0,
     )
+
+
+def _highest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 def _buckets(
