@@ -107,13 +107,15 @@ def happenings(owner: Organisation, units: tuple[Instrument, Instrument], *, now
     return made
 
 
-def history(instrument: Instrument, *, now: datetime, state: str = HistoryState.DONE) -> TimeHistoryRequest:
-    """A quarter of an hour of levels in seconds, a gap in its middle."""
+def history(
+    instrument: Instrument, *, now: datetime, state: str = HistoryState.DONE, step_ms: int = 1000
+) -> TimeHistoryRequest:
+    """900 levels, a quarter of an hour of them in seconds, and a gap in their middle."""
     start = now.replace(microsecond=0) - timedelta(minutes=20)
-    end = start + timedelta(minutes=15)
+    end = start + 900 * timedelta(milliseconds=step_ms)
 
     class Run:
-        start_at, sample_s = start, 1.0
+        start_at, sample_s = start, step_ms / 1000
 
     values: list[Any] = [55 + 5 * math.sin(place / 40) + place % 7 for place in range(900)]
     values[400:500] = [None] * 100
@@ -121,12 +123,12 @@ def history(instrument: Instrument, *, now: datetime, state: str = HistoryState.
         [("LAeq", Run, values), ("LAFMax", Run, [value and value + 5 for value in values])],
         start=start,
         end=end,
-        step_ms=1000,
+        step_ms=step_ms,
     )
     with organisation_scope(instrument.organisation_id):
         made = TimeHistoryRequest.objects.create(
             organisation_id=instrument.organisation_id, instrument=instrument, kind="noise", start_at=start,
-            end_at=end, step_ms=1000, token=uuid.uuid4(), requested_at=now, fetched_until=end, due_at=now,
+            end_at=end, step_ms=step_ms, token=uuid.uuid4(), requested_at=now, fetched_until=end, due_at=now,
             state=state, samples=sum(hour.count for hour in hours), finished_at=now,
             expires_at=now + timedelta(days=30),
         )  # fmt: skip

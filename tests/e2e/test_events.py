@@ -224,10 +224,27 @@ def test_it_all_works_without_scripts(visit: Visit, crew: People, events: list[E
 
 
 @at_both_widths
+@pytest.mark.parametrize(
+    ("step_ms", "told"), [(1000, r", \d\d:\d\d:\d\d(?![.\d])"), (125, r", \d\d:\d\d:\d\d\.\d")]
+)
+def test_a_point_of_a_time_history_is_told_as_finely_as_it_lies(
+    visit: Visit, crew: People, events: list[Event], now: datetime, step_ms: int, told: str
+) -> None:
+    full = history(events[0].instrument, now=now, step_ms=step_ms)
+    page = visit.page(crew.bob)
+    page.goto(f"/o/harbour/history/{full.pk}/")
+    page.locator("#history-chart[data-state=drawn]").wait_for()
+    # Left of the gap, where a sample does not lie on a whole second.
+    page.locator("#history-chart .nsewdrag").first.hover(position={"x": 65, "y": 60})
+    expect(page.locator("#history-chart .hoverlayer")).to_contain_text(re.compile(told))
+    visit.check(page)
+
+
+@at_both_widths
 def test_a_time_history_is_asked_for_and_looked_at(
     visit: Visit, crew: People, events: list[Event], now: datetime
 ) -> None:
-    page = visit.page(crew.mary, width=PHONE)
+    page = visit.page(crew.mary)
     page.goto("/o/harbour/i/QT000001/history/")
     page.get_by_label("From").fill("2026-11-20T09:30")
     page.get_by_label("To").fill("2026-11-20T09:40")

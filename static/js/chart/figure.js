@@ -1,12 +1,13 @@
 // What a chart's JSON looks like in Plotly's words and the page's colours. It fetches nothing and keeps nothing.
 (() => {
   "use strict";
-  const [MINUTE, DAY, MONTH] = [60_000, 86_400_000, "M1"];
+  const [SECOND, MINUTE, DAY, MONTH] = [1000, 60_000, 86_400_000, "M1"];
   // Below so many pixels a chart has less room for words.
   const NARROW = 560;
   const { dayMonth, dayMonthYear } = CirrusTime.locale.format;
   const TICKS = [
-    { dtickrange: [null, MINUTE - 1], value: `%H:%M:%S\n${dayMonthYear}` },
+    { dtickrange: [null, SECOND - 1], value: `%H:%M:%S.%3f\n${dayMonthYear}` },
+    { dtickrange: [SECOND, MINUTE - 1], value: `%H:%M:%S\n${dayMonthYear}` },
     { dtickrange: [MINUTE, DAY - 1], value: `%H:%M\n%a ${dayMonth}` },
     { dtickrange: [DAY, MONTH], value: `${dayMonth}\n%Y` },
     { dtickrange: [MONTH, null], value: "%b\n%Y" },
@@ -290,11 +291,11 @@
     return base;
   }
 
-  // data: the JSON; size {width}; choice {has(name, before)}: whether a line or layer is to be seen, if a legend says so.
   function hasValues(data) {
     return (data.traces ?? []).some((trace) => (trace.y ?? trace.upper ?? trace.z?.flat() ?? []).some((value) => value != null));
   }
 
+  // data: the JSON; size {width}; choice {has(name, before)}: whether a line or layer is to be seen, if a legend says so.
   function figureOf(data, width, choice) {
     const colours = palette();
     const zone = data.zone ?? "UTC";
@@ -303,6 +304,9 @@
     const narrow = width < NARROW;
     const timed = !data.traces.some((trace) => trace.kind === "bars");
     const span = data.end - data.start;
+    // As fine as the points lie, or neighbours would be told at one time.
+    const finest = Math.min(...data.traces.map((trace) => trace.dx ?? MINUTE));
+    const clock = finest < SECOND ? "%H:%M:%S.%3f" : finest < MINUTE ? "%H:%M:%S" : "%H:%M";
     // With seconds, a tick's label is that much wider.
     const ticks = (narrow ? 6 : 9) - (span < 8 * MINUTE ? 3 : 0);
     const look = {
@@ -340,7 +344,7 @@
       shapes: [...bands(marks, colours, shift, room), ...limitLines(data.limits ?? [], data.traces, colours)],
       // What a reader chose in the legend stays; where the axes stand is said by the data.
       uirevision: "chosen",
-      xaxis: merge({ type: "date", hoverformat: `%a ${dayMonthYear}, %H:%M`, ticklabelmode: "instant", nticks: ticks, tickangle: 0, tickformatstops: TICKS, uirevision: `${data.start}`, ...SPIKE, spikecolor: colours["chart-axis"] }, axis),
+      xaxis: merge({ type: "date", hoverformat: `%a ${dayMonthYear}, ${clock}`, ticklabelmode: "instant", nticks: ticks, tickangle: 0, tickformatstops: TICKS, uirevision: `${data.start}`, ...SPIKE, spikecolor: colours["chart-axis"] }, axis),
       yaxis: merge({ title: { text: narrow ? "" : (data.unit ?? data.traces[0]?.unit ?? ""), standoff: 8 }, side: "left", fixedrange: timed && data.bucket !== undefined, uirevision: `${data.start}` }, axis),
       yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
     };
