@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -461,6 +462,25 @@ def test_members_ask_and_everybody_looks(unit: Instrument, people: People) -> No
         "time_history_requested",
         "time_history_removed",
     ]
+
+
+def test_every_step_that_is_offered_can_be_asked_for(unit: Instrument, people: People) -> None:
+    mary, path = people.client(people.mary), f"/o/harbour/i/{unit.serial}/history/"
+    offered = re.findall(r'<option value="(\d+)"[^>]*>([^<]*)</option>', mary.get(path).content.decode())
+    words = {
+        "100": "0.1 s",
+        "125": "0.125 s",
+        "250": "0.25 s",
+        "500": "0.5 s",
+        "1000": "1 s",
+        "2000": "2 s",
+        "10000": "10 s",
+        "60000": "1 min",
+    }
+    assert {value: told for value, told in offered if value in words} == words
+    for step_ms in words:
+        assert mary.post(path, form(step_ms=step_ms)).status_code == 302
+    assert set(TimeHistoryRequest.objects.values_list("step_ms", flat=True)) == set(map(int, words))
 
 
 @pytest.mark.parametrize(
