@@ -187,6 +187,11 @@ def until(page: Page, condition: str, seconds: float = 30) -> None:
         page.wait_for_timeout(50)
 
 
+def settled(page: Page) -> None:
+    """While an answer is on its way or being put in, what it puts in does not hear."""
+    until(page, "!document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling, .htmx-added')")
+
+
 def manage(page: Page, name: str) -> None:
     """To one of the pages that an organisation is run by."""
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Manage").click()
@@ -207,8 +212,7 @@ def poll() -> Poll:
     """Make a part poll at once, as it does when its tab is looked at again, and wait for the answer."""
 
     def at_once(page: Page, part: str) -> None:
-        # While another answer is on its way or being put in, the part does not hear.
-        until(page, "!document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling, .htmx-added')")
+        settled(page)
         with page.expect_response(
             lambda response: re.search("[?&](version|seen)=", response.url) is not None
         ):

@@ -10,7 +10,7 @@ from instruments.models import ApiKey, Instrument
 from instruments.tenancy import organisation_scope
 from monitoring.models import InstrumentStatus
 from tests.conftest import People, make_key
-from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit, at_both_widths
+from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit, at_both_widths, settled
 from tests.e2e.fleets import change, every_state, monitor
 
 FLEET = "/o/harbour/"
@@ -59,6 +59,7 @@ def test_filters_narrow_the_page_and_its_address(crew: People, visit: Visit, now
     page.get_by_role("searchbox").fill("qt00000")
     expect(page.locator(".tile")).to_have_count(7)
     expect(page).to_have_url(re.compile(r"/o/harbour/\?text=qt00000$"))
+    settled(page)
     page.get_by_label("Type").select_option("AirQuality")
     expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
     page.get_by_role("link", name="Show the whole fleet").click()
@@ -91,6 +92,7 @@ def test_further_filters_are_filters_at_once(crew: People, visit: Visit, now: da
     expect(page.locator(".tile")).to_have_count(1)
     expect(page).to_have_url(re.compile(r"text=0000&.*model=AQ%3A110"))
     expect(page.get_by_label("Model", exact=True)).to_be_focused()
+    settled(page)
     page.get_by_label("Model", exact=True).select_option("All")
     expect(page.locator(".tile")).to_have_count(11)
 

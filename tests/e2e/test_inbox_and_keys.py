@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from instruments.tenancy import organisation_scope
 from tests.conftest import People, make_instrument, make_key
-from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit, manage, said
+from tests.e2e.conftest import DESKTOP, PHONE, Poll, Visit, manage, said, settled
 from tests.e2e.fleets import every_state, telemetry
 from tests.simulated import SimulatedMyCirrus
 from tests.webhooks.conftest import SIC, make_delivery, watched
@@ -39,6 +39,7 @@ def test_a_failed_delivery_is_processed_again_and_the_filter_stays(
     visit.check(page)
     page.get_by_label("State").select_option(label="Failed")
     expect(rows).to_have_count(2)
+    settled(page)
     page.get_by_label("Serial number").fill("QT000001")
     page.get_by_label("Serial number").press("Enter")
     expect(rows).to_have_count(1)
@@ -64,6 +65,7 @@ def test_a_failed_delivery_is_processed_again_and_the_filter_stays(
     expect(page.locator("#deliveries")).to_contain_text("No delivery matches")
     page.get_by_label("State").select_option(label="Waiting")
     expect(rows).to_have_count(1)
+    settled(page)
     page.get_by_label("State").select_option(label="All states")
     expect(rows.filter(has_text="SicFinished")).to_contain_text("Waiting")
 
