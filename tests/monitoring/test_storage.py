@@ -413,11 +413,25 @@ def test_who_corrects_a_row_of_a_month_that_moves_is_not_ended_by_a_deadlock(
 def test_a_month_that_cannot_be_made_while_others_wait_stays_where_it_is(
     astray: list[datetime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storing, "HOLD", "1ms")
-    assert partitions_ensure(now=NOW) == []
-    assert lying(DEFAULT) == astray
-    # As `migrate` does, for which everybody waits.
-    assert partitions_ensure(now=NOW, patient=True) == [SEPTEMBER]
+    monkeypatch.setattr(storing, "HOLD", "50ms")
+    moved = 0
+
+    def slowly(execute: Any, sql: str, *more: Any) -> Any:
+        nonlocal moved
+        if sql.startswith("WITH moved"):
+            moved += 1
+            if moved % 2 == 0:
+                # What was written meanwhile is much.
+                execute("SELECT pg_sleep(0.5)", None, *more[1:])
+        return execute(sql, *more)
+
+    with connection.execute_wrapper(slowly):
+        assert partitions_ensure(now=NOW) == []
+        assert moved == 2
+        assert lying(DEFAULT) == astray
+        # As `migrate` does, for which everybody waits.
+        assert partitions_ensure(now=NOW, patient=True) == [SEPTEMBER]
+    assert moved == 4
     assert lying(SEPTEMBER) == astray[1:]
 
 
