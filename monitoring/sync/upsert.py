@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
-from itertools import chain, islice
 from struct import Struct
 from typing import Any
 
@@ -206,14 +205,19 @@ class _Sqlite:
     @staticmethod
     def insert(model: type[OfSeries], names: Sequence[str], columns: Sequence[Column]) -> None:
         # By the only writer there is: nothing can have come in between, and looking for it costs a sixth.
-        rows, together = zip(*columns, strict=True), max(TOGETHER // len(names), 1)
-        whole = (chain.from_iterable(islice(rows, together)) for _ in range(len(columns[0]) // together))
+        width, count = len(names), len(columns[0])
+        cells: list[Any] = [None] * (width * count)
+        # A column at a time: to zip them into rows costs as much as half of the inserting.
+        for place, column in enumerate(columns):
+            cells[place::width] = column
         # A statement's own share of a row's cost is a fifth.
-        _Sqlite._write(_inserting(model, tuple(names), together), map(tuple, whole))
-        _Sqlite._write(_inserting(model, tuple(names)), rows)
+        together = max(TOGETHER // width, 1)
+        whole = count // together * together * width
+        _Sqlite._write(_inserting(model, tuple(names), together), _cut(cells, 0, whole, together * width))
+        _Sqlite._write(_inserting(model, tuple(names)), _cut(cells, whole, len(cells), width))
 
     @staticmethod
-    def _write(statement: str, parameters: Iterable[Row]) -> None:
+    def _write(statement: str, parameters: Iterable[Sequence[Any]]) -> None:
         # The driver's own, a row at a time: Django's would hold all of them, for the collector to walk.
         with connection.wrap_database_errors:
             connection.connection.executemany(statement, parameters)
@@ -226,6 +230,10 @@ class _Sqlite:
     @staticmethod
     def document(told: dict[str, Any]) -> str:
         return orjson.dumps(told).decode()
+
+
+def _cut(cells: list[Any], start: int, end: int, length: int) -> Iterator[list[Any]]:
+    return (cells[at : at + length] for at in range(start, end, length))
 
 
 # Bounded, because it is MyCirrus that leaves columns out.
