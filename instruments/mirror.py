@@ -79,8 +79,8 @@ def instruments_mirror(
     """Store the list that ``api_key`` was given: new ones, changes, returns, and those it no longer names.
 
     One that is read with another key goes over to this one only if that lacks more of the scopes that it ``needs``; one
-    that moved to another key is gone until that key's list comes, at the latest ten minutes later. Nothing is gone by a
-    list that is not ``whole``: it may be what was not understood there.
+    that moved to another key is gone until that key's list comes. Nothing is gone by a list that is not ``whole``: it
+    may be what was not understood there.
     """
     # Of two keys' lists at once both would make what is new, and each wait for what the other has changed.
     hold(f"{api_key.organisation_id} instruments")

@@ -249,11 +249,13 @@ def _due_by(now: datetime) -> Case:
     return Case(When(Q(lease_until__gt=now) | Q(due_at__gt=now), then=Value(now)), default=F("due_at"))
 
 
-def list_make_due(*, now: datetime) -> int:
-    """A hint that the fleet changed: ask every usable key of the organisation in scope for its list now."""
-    return SyncTarget.objects.filter(resource=Resource.INSTRUMENTS, api_key__revoked_at=None).update(
-        due_at=now
-    )
+def list_make_due(*, now: datetime, but: ApiKey | None = None) -> int:
+    """A hint that the fleet changed: ask every usable key of the organisation in scope for its list now.
+
+    ``but`` is the one that has just told it.
+    """
+    lists = SyncTarget.objects.filter(resource=Resource.INSTRUMENTS, api_key__revoked_at=None)
+    return lists.exclude(api_key=but).update(due_at=now)
 
 
 def targets_make_due(*, targets: SyncTargetQuerySet, now: datetime) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from instruments.mirror import instrument_store, instruments_mirror
@@ -16,7 +17,7 @@ from monitoring.alerts.leaving import fleet_look
 from monitoring.models import InstrumentStatus, Lane, Resource, SyncTarget
 from monitoring.possible import is_ahead
 from monitoring.sync import ingest
-from monitoring.sync.claims import hint
+from monitoring.sync.claims import hint, list_make_due
 from monitoring.sync.gaps import Span
 from monitoring.sync.held import Reached
 from monitoring.sync.histories import DAY, HISTORIES, History, covered
@@ -72,6 +73,9 @@ def _instruments(client: Client, target: SyncTarget, now: datetime, answer: Answ
             ingest.present_of(instrument, now)
         targets_ensure(instruments=listed, now=now)
         fleet_look(gone=mirrored.gone, returned=mirrored.returned, now=now)
+        if mirrored.gone:
+            # Perhaps another key reaches them now. Afterwards: no row of another target is waited for in here.
+            transaction.on_commit(lambda: list_make_due(now=now, but=target.api_key))
         touched = [*mirrored.created, *mirrored.changed, *mirrored.returned, *mirrored.gone]
         InstrumentStatus.objects.filter(instrument__in=touched).update(changed_at=timezone.now())
         return bool(touched)

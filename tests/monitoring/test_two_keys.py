@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from instruments.credentials import decrypt
 from instruments.keys import api_key_rotate
 from instruments.mirror import instruments_mirror
 from instruments.models import ApiKey, Instrument, Organisation
@@ -170,6 +171,22 @@ def test_what_another_key_takes_while_a_list_is_stored_is_not_gone(
         told = instruments_mirror(api_key=first, rows=[], needs=lambda _: (), now=datetime.now(UTC))
     unit.refresh_from_db()
     assert (unit.api_key_id, unit.gone_at, told.gone) == (second.pk, None, [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_one_key_no_longer_reaches_is_looked_for_with_the_others(
+    mycirrus: SimulatedMyCirrus, new_key: NewKey, organisation: Organisation, serial: str
+) -> None:
+    stays, others = mycirrus.serials()[1:3]
+    old, new = new_key(serial, stays, found=found(*SCOPES)), new_key(others, found=found(*SCOPES))
+    mirrored(old)
+    mirrored(new)
+    # It moved from the one account to the other.
+    for api_key, serials in ((old, [stays]), (new, [others, serial])):
+        mycirrus.add_key(decrypt(api_key.ciphertext), None, serials)
+    lists(organisation, old)
+    assert Instrument.objects.get(serial=serial).gone_at is None
+    assert keeper(serial) == new.pk
 
 
 @pytest.mark.django_db(transaction=True)
