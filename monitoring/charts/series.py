@@ -124,7 +124,8 @@ def level_series(
 
 
 def _highest(values: Iterable[float | None]) -> float | None:
-    return max(filter(_is_told, values), default=None)
+    told: Iterable[Any] = filter(_is_told, values)
+    return max(told, default=None)
 
 
 def _buckets(
