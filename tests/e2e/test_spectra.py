@@ -64,6 +64,25 @@ def test_on_a_phone_what_is_asked_less_is_folded_and_no_way_there_is_shut(
     assert page.locator("[data-chart]:visible").count() == charts.count()
 
 
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_an_answer_that_is_slow_to_come_moves_nothing(
+    crew: People, visit: Visit, wall: object, width: int
+) -> None:
+    page, held = opened(visit, crew, WALL, chart="level-chart", width=width), []
+    page.route("**/*.json*", lambda route: held.append(route))
+    page.get_by_role("link", name="Spectrum", exact=True).click()
+    expect(page.locator("#spectrum-heading")).to_be_in_viewport()
+    # What moves within half a second of a click is nobody's surprise.
+    page.wait_for_timeout(700)
+    assert held
+    for route in held:
+        route.continue_()
+    page.unroute("**/*.json*")
+    expect(page.locator("#spectrum-chart[data-state=drawn] .barlayer")).to_be_visible(timeout=20_000)
+    expect(page.locator("#spectrogram-chart[data-state=drawn] .js-plotly-plot")).to_be_visible(timeout=20_000)
+    visit.check(page)
+
+
 def test_on_a_desk_nothing_is_folded(crew: People, visit: Visit, wall: object) -> None:
     page = opened(visit, crew, WALL, chart="level-chart")
     assert page.locator("[data-chart]:visible").count() == page.locator("[data-chart]").count()
