@@ -1,16 +1,20 @@
 """Spectra beside levels, instruments beside each other, and a fleet's health, in a browser."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
+from instruments.models import Instrument
 from tests.conftest import People, make_key
 from tests.e2e.conftest import DESKTOP, PHONE, Visit, at_both_widths, until
 from tests.e2e.fleets import events, levels, monitor, spectra, telemetry
+from tests.instruments.test_sites import deploy, make_site
 
 WALL = "/o/harbour/i/QT000001/"
 
@@ -64,22 +68,47 @@ def test_on_a_phone_what_is_asked_less_is_folded_and_no_way_there_is_shut(
     assert page.locator("[data-chart]:visible").count() == charts.count()
 
 
-@pytest.mark.parametrize("width", [DESKTOP, PHONE])
-def test_an_answer_that_is_slow_to_come_moves_nothing(
-    crew: People, visit: Visit, wall: object, width: int
-) -> None:
-    page, held = opened(visit, crew, WALL, chart="level-chart", width=width), []
+@contextmanager
+def slow_to_come(page: Page) -> Iterator[None]:
+    """What a click asks for comes later: what moves within half a second of it is nobody's surprise."""
+    held: list[Route] = []
     page.route("**/*.json*", lambda route: held.append(route))
-    page.get_by_role("link", name="Spectrum", exact=True).click()
-    expect(page.locator("#spectrum-heading")).to_be_in_viewport()
-    # What moves within half a second of a click is nobody's surprise.
+    yield
     page.wait_for_timeout(700)
     assert held
     for route in held:
         route.continue_()
     page.unroute("**/*.json*")
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_a_spectrum_that_is_slow_to_come_moves_nothing(
+    crew: People, visit: Visit, wall: object, width: int
+) -> None:
+    page = opened(visit, crew, WALL, chart="level-chart", width=width)
+    with slow_to_come(page):
+        page.get_by_role("link", name="Spectrum", exact=True).click()
+        expect(page.locator("#spectrum-heading")).to_be_in_viewport()
     expect(page.locator("#spectrum-chart[data-state=drawn] .barlayer")).to_be_visible(timeout=20_000)
     expect(page.locator("#spectrogram-chart[data-state=drawn] .js-plotly-plot")).to_be_visible(timeout=20_000)
+    visit.check(page)
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_a_range_that_is_slow_to_come_moves_nothing(
+    crew: People, visit: Visit, wall: Instrument, now: datetime, width: int
+) -> None:
+    deploy(crew, wall, make_site(crew.organisation, "Harbour Wall North"), now - timedelta(days=9))
+    page = opened(visit, crew, f"{WALL}?range=24h", chart="level-chart", width=width)
+    summary = page.locator("#level-chart-summary")
+    summary.scroll_into_view_if_needed()
+    with slow_to_come(page):
+        page.locator("a[href*='range=7d']").first.click()
+    expect(summary).to_contain_text("Each point covers", timeout=20_000)
+    visit.check(page)
+    with slow_to_come(page):
+        page.locator("a[href*='range=24h']").first.click()
+    expect(summary).not_to_contain_text("Each point covers", timeout=20_000)
     visit.check(page)
 
 
