@@ -57,7 +57,7 @@ def hangs(served: Served) -> Reply:
 
 @pytest.fixture
 def impatient(served: Served) -> Any:
-    with Client(KEY, served.url, timeout=(1.0, 0.3), deadline=0.6) as client:
+    with Client(KEY, served.url, timeout=(1.0, 0.9), deadline=1.2) as client:
         yield client
 
 
@@ -89,7 +89,7 @@ def test_a_dripping_server_does_not_hold_a_worker(
 ) -> None:
     served.say(drips(served, before, drop))
     # It would drip for ever.
-    assert 0.4 < took(impatient.instruments, TimedOut) < 8
+    assert 1.0 < took(impatient.instruments, TimedOut) < 8
 
 
 def test_a_dripping_error_is_still_that_error(served: Served, impatient: Client) -> None:
@@ -101,7 +101,7 @@ def test_a_pooled_connection_gets_its_own_time_again(served: Served, impatient: 
     for _ in range(3):
         served.say([])
         impatient.instruments()
-        time.sleep(0.3)
+        time.sleep(0.7)
 
 
 def test_nobody_there(nobody: str) -> None:
