@@ -6,8 +6,6 @@ Up to a day and a half comes from the measurements themselves, longer ranges fro
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from operator import is_not
 from typing import Any
 
 from django.db import connection
@@ -25,9 +23,6 @@ _FROM_ROWS = (60, 120, 300, 600)
 # For measurements as long alone: of shorter ones a week's rows are too many, and a quarter of an hour is as good.
 _TEN_MINUTES = 600
 BUCKETS = (*_FROM_ROWS, *Bucket.values)
-
-# Of a value: whether it is there.
-_is_told = partial(is_not, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +85,12 @@ def level_series(
     indices, energy, valid, lowest, highest, most, peak, counts, longest = (
         zip(*buckets, strict=True) if buckets else [()] * 9
     )
-    valid_s = sum(valid)
-    begun, ended = (indices[0] - first, indices[-1] - first + 1) if indices else (0, 0)
-    unbroken = ended - begun == len(indices)
+    places, valid_s = [index - first for index in indices], sum(valid)
 
     def placed(values: Iterable[Any], absent: Any = None) -> list[Any]:
         line = [absent] * length
-        if unbroken:
-            # As nearly all are, and a place at a time takes ten times as long.
-            line[begun:ended] = values
-            return line
-        for index, value in zip(indices, values, strict=True):
-            line[index - first] = value
+        for place, value in zip(places, values, strict=True):
+            line[place] = value
         return line
 
     return LevelSeries(
@@ -124,14 +113,13 @@ def level_series(
 
 
 def _highest(values: Iterable[float | None]) -> float | None:
-    told: Iterable[Any] = filter(_is_told, values)
-    return max(told, default=None)
+    return max((value for value in values if value is not None), default=None)
 
 
 def _buckets(
     instrument: Instrument, since: datetime, until: datetime, bucket_s: int, usual_s: float
 ) -> list[tuple[Any, ...]]:
-    """In order: place since 1970, energy, valid seconds, least and most LAeq, LAFMax, LCPeak, measurements, longest.
+    """Place since 1970, energy, valid seconds, lowest and highest LAeq, LAFMax, LCPeak, measurements, the longest.
 
     Plain tuples: there are up to `MOST_POINTS` of them in every answer.
     """
@@ -148,13 +136,12 @@ def _buckets(
         sql = f"""
             SELECT {index} AS bucket, {weighed(usual_s)},
                    MIN("LAeq"), MAX("LAeq"), MAX("LAFMax"), MAX("LCPeak"), COUNT(*), MAX("duration_s")
-            FROM "{NoiseMeasurement._meta.db_table}" WHERE {where} GROUP BY bucket ORDER BY bucket
+            FROM "{NoiseMeasurement._meta.db_table}" WHERE {where} GROUP BY bucket
         """  # noqa: S608 - every name is ours, every value is a parameter
     else:
         sql = f"""
             SELECT {index}, "energy", "valid_s", "LAeq_min", "LAeq_max", "LAFMax", "LCPeak", "count", NULL
             FROM "{NoiseRollup._meta.db_table}" WHERE {where} AND "bucket_s" = {int(bucket_s)}
-            ORDER BY "start_at"
         """  # noqa: S608
     with planned_cursor() as cursor:
         cursor.execute(sql, parameters)
