@@ -293,19 +293,18 @@ def level_seconds(instrument: Instrument) -> int | None:
 
 def _seconds(table: NoiseTable, known: float | None) -> list[float | None]:
     """The rows' lengths; where none says its own, their distance or else what is ``known`` tells it."""
-    # They are few, and the rows are many.
-    lengths, few = table.durations, set(table.durations)
-    if None in few:
+    lengths = table.durations
+    if None in lengths:
         lengths = [
             (end - start).total_seconds() if length is None and end is not None else length
             for start, end, length in zip(table.starts, table.ends, lengths, strict=True)
         ]
-        few = set(lengths)
-    told = {length: believable(length) for length in few}
-    if any(told.values()):
-        return list(map(told.__getitem__, lengths)) if len(few) > 1 else [*told.values()] * len(lengths)
+    # They are few, and the rows are many.
+    told = list(map({length: believable(length) for length in set(lengths)}.__getitem__, lengths))
+    if any(told):
+        return told
     apart = spacing(table.starts)
-    return [known if apart is None else apart.total_seconds()] * len(lengths)
+    return [known if apart is None else apart.total_seconds()] * len(told)
 
 
 def _extras(table: NoiseTable) -> list[dict[str, object] | None]:

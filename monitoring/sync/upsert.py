@@ -255,8 +255,6 @@ def _texts(documents: Column) -> Column:
     """Documents as JSON, each written once however many rows share it."""
     shared = dict(zip(map(id, documents), documents, strict=True))
     texts = {key: each if each is None else orjson.dumps(each).decode() for key, each in shared.items()}
-    if len(texts) == 1:
-        return [*texts.values()] * len(documents)
     return list(map(texts.__getitem__, map(id, documents)))
 
 
