@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from hypothesis import example, given
 from hypothesis import strategies as st
 from plotly import graph_objects as go
@@ -15,7 +16,7 @@ from instruments.tenancy import organisation_scope
 from monitoring.acoustics.levels import energy_mean
 from monitoring.charts.figures import level_figure, rounded
 from monitoring.charts.marks import Mark
-from monitoring.charts.series import BUCKETS, MOST_POINTS, bucket_for, level_series
+from monitoring.charts.series import BUCKETS, MOST_POINTS, bucket_for, epoch_sql, level_series
 from monitoring.models import NoiseMeasurement
 from monitoring.sync.rollups import noise_rollups_refresh
 from monitoring.templatetags.levels import written
@@ -151,6 +152,16 @@ def test_a_start_with_a_fraction_stays_in_its_bucket(instrument: Instrument) -> 
     assert series.LAeq[0] == pytest.approx(50)
     assert series.LAeq[1] is None
     assert series.LAeq[59] == pytest.approx(60)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("milliseconds", [0, 1, 499, 500, 999])
+@pytest.mark.parametrize("second", [1, 86_399, 951_782_400, 1_795_910_399, 4_102_444_800])
+def test_the_database_cuts_an_instant_to_its_second(second: int, milliseconds: int) -> None:
+    at = datetime.fromtimestamp(second, tz=UTC) + timedelta(milliseconds=milliseconds)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {epoch_sql('%s')}", [connection.ops.adapt_datetimefield_value(at)])
+        assert cursor.fetchone() == (second,)
 
 
 def test_a_row_without_its_length_weighs_as_a_usual_one(instrument: Instrument) -> None:
