@@ -161,13 +161,14 @@ def _milliseconds(at: datetime) -> int:
 
 def rounded(values: Sequence[float | None], places: int = 1) -> list[float | None]:
     """Halves upwards, as tables are rounded; round() goes by a float's last bit, and takes three times as long."""
-    scale = 10**places
+    # Floats throughout: to divide by the whole 1 takes half as long again as by 1.0.
+    scale = 10.0**places
     return [
         None
         if value is None
-        else (value * scale + 0.5) // 1 / scale
-        if value >= 0
-        else (0.0 - (0.5 - value * scale) // 1) / scale
+        else (value * scale + 0.5) // 1.0 / scale
+        if value >= 0.0
+        else (0.0 - (0.5 - value * scale) // 1.0) / scale
         for value in values
     ]
 

@@ -84,12 +84,15 @@ def level_series(
     # A measurement whose length MyCirrus did not give weighs as one usual period.
     buckets = _buckets(instrument, since, until, bucket_s, period_s or 60.0)
     # By column: a bucket at a time takes three times as long.
-    indices, energy, valid, lowest, highest, most, peak, counts, longest = (
-        zip(*buckets, strict=True) if buckets else [()] * 9
+    indices, energy, valid, lowest, highest, most, peak, counts, *longest = (
+        zip(*buckets, strict=True) if buckets else [()] * 8
     )
     places, valid_s = [index - first for index in indices], sum(valid)
+    unbroken = places == list(range(length))
 
     def placed(values: Iterable[Any], absent: Any = None) -> list[Any]:
+        if unbroken:
+            return list(values)
         line = [absent] * length
         for place, value in zip(places, values, strict=True):
             line[place] = value
@@ -110,18 +113,19 @@ def level_series(
         coverage_pct=coverage(valid_s, (min(until, now) - since).total_seconds()),
         valid_s=valid_s,
         count=sum(counts),
-        longest_s=_highest(longest) or 0.0,
+        longest_s=_highest(*longest) or 0.0,
     )
 
 
-def _highest(values: Iterable[float | None]) -> float | None:
-    return max((value for value in values if value is not None), default=None)
+def _highest(values: Iterable[float | None] = ()) -> float | None:
+    return max([value for value in values if value is not None], default=None)
 
 
 def _buckets(
     instrument: Instrument, since: datetime, until: datetime, bucket_s: int, usual_s: float
 ) -> list[tuple[Any, ...]]:
-    """Place since 1970, energy, valid seconds, lowest and highest LAeq, LAFMax, LCPeak, measurements, the longest.
+    """Place since 1970, energy, valid seconds, lowest and highest LAeq, LAFMax, LCPeak, measurements, and of those
+    themselves the longest: a rollup does not tell it.
 
     Plain tuples: there are up to `MOST_POINTS` of them in every answer.
     """
@@ -142,7 +146,7 @@ def _buckets(
         """  # noqa: S608 - every name is ours, every value is a parameter
     else:
         sql = f"""
-            SELECT {index}, "energy", "valid_s", "LAeq_min", "LAeq_max", "LAFMax", "LCPeak", "count", NULL
+            SELECT {index}, "energy", "valid_s", "LAeq_min", "LAeq_max", "LAFMax", "LCPeak", "count"
             FROM "{NoiseRollup._meta.db_table}" WHERE {where} AND "bucket_s" = {int(bucket_s)}
         """  # noqa: S608
     with planned_cursor() as cursor:
