@@ -65,12 +65,10 @@ class Joined:
         sql, parts, converted = self._prepared
         with planned_cursor() as cursor:
             cursor.execute(sql, parameters)
-            rows = cursor.fetchall()
+            rows, using = cursor.fetchall(), cursor.db.alias
         return [
             {
-                alias: model.from_db(connection.alias, names, values[place])
-                if values[key] is not None
-                else None
+                alias: model.from_db(using, names, values[place]) if values[key] is not None else None
                 for alias, model, names, place, key in parts
             }
             for values in map(converted, rows)

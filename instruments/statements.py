@@ -1,7 +1,6 @@
 """Statements written by hand: run again and again, naming what they are about one by one, or holding a name."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TypeVar
 
 from django.db import connection
@@ -10,20 +9,19 @@ from django.db.backends.utils import CursorWrapper
 T = TypeVar("T")
 
 
-@contextmanager
-def planned_cursor() -> Iterator[CursorWrapper]:
+def planned_cursor() -> CursorWrapper:
     """A cursor by which PostgreSQL reads and plans each text once for a connection; on SQLite a usual one.
 
     Django's own puts the parameters into the text, which is a new one to PostgreSQL each time: to plan a join took
     it three times as long as to answer it. Numbers and times are bound with their types, texts without one.
     """
-    with connection.cursor() as cursor:
-        # Where statements are logged Django's own tells what they were.
-        if connection.vendor == "postgresql" and not connection.queries_logged:
-            import psycopg
+    cursor = connection.cursor()
+    # Where statements are logged Django's own tells what they were.
+    if connection.vendor == "postgresql" and not connection.queries_logged:
+        import psycopg
 
-            cursor.cursor = psycopg.Cursor(connection.connection)
-        yield cursor
+        cursor.cursor = psycopg.Cursor(connection.connection)
+    return cursor
 
 
 def hold(name: str) -> None:

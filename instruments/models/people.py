@@ -78,11 +78,14 @@ class Role(models.TextChoices):
     @property
     def rank(self) -> int:
         """0 for a viewer, 3 for an owner."""
-        return list(Role).index(self)
+        return _RANKS[self]
 
     def covers(self, needed: "Role") -> bool:
         """Whether this role is at least ``needed``."""
         return self.rank >= needed.rank
+
+
+_RANKS = {role: rank for rank, role in enumerate(Role)}
 
 
 class Membership(OrgOwned):
