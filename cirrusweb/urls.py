@@ -7,6 +7,8 @@ from cirrusweb import health, outbox, start, work
 from monitoring.views import alert_links, calendar
 
 urlpatterns = [
+    # First, for most requests are for one of these.
+    path("o/<slug:slug>/", include("monitoring.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("outbox/", outbox.outbox, name="outbox"),
@@ -19,6 +21,5 @@ urlpatterns = [
     path("calendar/<str:token>.ics", calendar.calendar_feed, name="calendar"),
     path("", include("instruments.urls")),
     path("o/<slug:slug>/start/", start.start_page, name="start"),
-    path("o/<slug:slug>/", include("monitoring.urls")),
     path("o/<slug:slug>/webhooks/", include("webhooks.urls")),
 ]
