@@ -19,7 +19,7 @@ from instruments.models import Instrument
 from instruments.mycirrus.types import passed
 from instruments.sites import Stays, stays_of
 from monitoring.charts.series import organisation_of
-from monitoring.doubt import Checked, checks_around, doubts, newest
+from monitoring.doubt import Check, Checked, checks_around, doubts, newest
 from monitoring.models import DoubtReview, Event, EventTag, InstrumentAction
 from monitoring.models.tolerances import tolerances_in_force
 from monitoring.templatetags.levels import signed, written
@@ -147,17 +147,17 @@ def _calibrations(stretch: _Stretch) -> list[Mark]:
 
 
 def _sics(stretch: _Stretch) -> list[Mark]:
-    words = {True: _("SIC passed"), False: _("SIC failed")}
     return [
-        Mark(
-            "sics",
-            check.at,
-            # A word of MyCirrus that means neither is told as it came.
-            words.get(check.passed, _("SIC: %(status)s") % {"status": check.status or "–"}),
-            failed=check.passed is False,
-        )
+        Mark("sics", check.at, _sic_words(check), failed=check.passed is False)
         for check in stretch.within(stretch.checked.sics)
     ]
+
+
+def _sic_words(check: Check) -> str:
+    if check.passed is None:
+        # A word of MyCirrus that means neither is told as it came.
+        return _("SIC: %(status)s") % {"status": check.status or "–"}
+    return _("SIC passed") if check.passed else _("SIC failed")
 
 
 def _events(stretch: _Stretch) -> list[Mark]:
