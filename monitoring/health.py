@@ -8,7 +8,6 @@ from django.db.models import OuterRef, Subquery
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from instruments.models import Instrument
 from monitoring.models import InstrumentStatus, MonitorStats
 from monitoring.notices import Notice
 from monitoring.possible import AHEAD
@@ -31,7 +30,8 @@ VITAL_WORDS = {
 class MonitorHealth:
     """One monitor: its vitals, and when it told them."""
 
-    instrument: Instrument
+    serial: str
+    name: str
     told_at: datetime | None
     readings: list[Reading]
     current: bool
@@ -50,7 +50,7 @@ class MonitorHealth:
     def order(self) -> tuple[bool, int, int, str]:
         """Worst first: of those that told lately, by the worst vital and by how many; then by name."""
         many = sum(reading.concern for reading in self.readings)
-        return (not self.current, -self.concern, -many, self.instrument.name or self.instrument.serial)
+        return (not self.current, -self.concern, -many, self.name or self.serial)
 
 
 def fleet_health(*, now: datetime) -> list[MonitorHealth]:
@@ -65,19 +65,19 @@ def fleet_health(*, now: datetime) -> list[MonitorHealth]:
     rows = (
         InstrumentStatus.objects.filter(instrument__gone_at=None)
         .exclude(health={})
-        .select_related("instrument")
-        # Not what MyCirrus said of each: of a fleet that would be megabytes at each look.
-        .only("health", "health_at", "instrument__serial", "instrument__name")
         .annotate(rsrp_dbm=Subquery(newest.values("lte_rsrp")[:1]))
+        # No instances, and not what MyCirrus said of each: of a fleet that would be megabytes at each look.
+        .values_list("instrument__serial", "instrument__name", "health_at", "health", "rsrp_dbm")
     )
     found = [
         MonitorHealth(
-            row.instrument,
-            row.health_at,
-            readings_of(row.health, row.rsrp_dbm),
-            row.health_at is not None and now - row.health_at <= CURRENT,
+            serial,
+            name,
+            told_at,
+            readings_of(health, rsrp_dbm),
+            told_at is not None and now - told_at <= CURRENT,
         )
-        for row in rows
+        for serial, name, told_at, health, rsrp_dbm in rows
     ]
     return sorted(found, key=lambda each: each.order)
 
@@ -118,6 +118,6 @@ def bound_words(vital: Vital, bound: float) -> str:
 
 
 def _names(monitors: Sequence[MonitorHealth]) -> str:
-    named = ", ".join(each.instrument.name or each.instrument.serial for each in monitors[:NAMED])
+    named = ", ".join(each.name or each.serial for each in monitors[:NAMED])
     more = len(monitors) - NAMED
     return f"{named}." if more <= 0 else _("%(names)s and %(more)s more.") % {"names": named, "more": more}

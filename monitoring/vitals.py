@@ -6,6 +6,7 @@ The bounds are this project's own: neither Cirrus nor a standard gives any. They
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from operator import ge, le
 
 
 class Vital(StrEnum):
@@ -40,8 +41,14 @@ class Bounds:
         """None is no concern: what is not told is shown as missing."""
         if value is None:
             return Concern.NONE
-        beyond = (lambda bound: value <= bound) if self.low else (lambda bound: value >= bound)
-        return Concern.ACT if beyond(self.act) else Concern.WATCH if beyond(self.watch) else Concern.NONE
+        beyond = le if self.low else ge
+        return (
+            Concern.ACT
+            if beyond(value, self.act)
+            else Concern.WATCH
+            if beyond(value, self.watch)
+            else Concern.NONE
+        )
 
 
 # Input voltage is that of a 12 V supply; signal is RSRP.

@@ -61,10 +61,10 @@ def test_bounds_hold_at_the_bound_and_a_gap_is_no_concern() -> None:
 
 
 def test_the_worst_come_first_and_old_news_last(fleet: None) -> None:
-    order = [each.instrument.serial for each in fleet_health(now=NOW)]
+    order = [each.serial for each in fleet_health(now=NOW)]
     assert order == ["QT3", "QT4", "QT5", "QT2", "QT1", "QT6"]
     # The newest signal, not the strongest.
-    assert {each.instrument.serial: each.readings[1].value for each in fleet_health(now=NOW)}["QT5"] == -121
+    assert {each.serial: each.readings[1].value for each in fleet_health(now=NOW)}["QT5"] == -121
 
 
 def test_there_is_one_notice_for_each_cause(fleet: None) -> None:
