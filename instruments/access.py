@@ -8,7 +8,6 @@ from typing import Any, cast
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.core.exceptions import PermissionDenied
-from django.db import connection
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
@@ -38,7 +37,7 @@ _MEMBER = Joined(
         FROM "{Membership._meta.db_table}" AS member
         JOIN "{Organisation._meta.db_table}" AS organisation ON organisation.id = member.organisation_id
         JOIN "{User._meta.db_table}" AS person ON person.id = member.user_id
-        WHERE member.user_id = %s AND organisation.slug = %s
+        WHERE member.user_id = %(user)s AND organisation.slug = %(slug)s
     """,
     member=Membership,
     organisation=Organisation,
@@ -54,7 +53,7 @@ def signed_in_member(request: HttpRequest, slug: str) -> Membership | None:
     session = request.session
     if session.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS or SESSION_KEY not in session:
         return None
-    found = _MEMBER.first(User._meta.pk.to_python(session[SESSION_KEY]), slug)
+    found = _MEMBER.first(user=User._meta.pk.to_python(session[SESSION_KEY]), slug=slug)
     if found is None:
         return None
     membership: Membership = found["member"]
@@ -105,10 +104,10 @@ def instrument_joined(
     statement = f"""
         FROM "{Instrument._meta.db_table}" AS instrument
         LEFT JOIN "{Deployment._meta.db_table}" AS deployed ON deployed.instrument_id = instrument.id
-            AND deployed.start_at <= %s AND (deployed.end_at IS NULL OR deployed.end_at > %s)
+            AND deployed.start_at <= %(now)s AND (deployed.end_at IS NULL OR deployed.end_at > %(now)s)
         LEFT JOIN "{Site._meta.db_table}" AS site ON site.id = deployed.site_id
         {join}
-        WHERE instrument.organisation_id = %s AND instrument.serial = %s
+        WHERE instrument.organisation_id = %(organisation)s AND instrument.serial = %(serial)s
     """
     return Joined(statement, only, instrument=Instrument, deployed=Deployment, site=Site, **models)
 
@@ -129,8 +128,7 @@ def instrument_for(request: HttpRequest, serial: str, joined: Joined = _WITH_KEY
     if "\0" in serial:
         # PostgreSQL refuses even to look for one.
         raise Http404
-    now = connection.ops.adapt_datetimefield_value(timezone.now())
-    found = joined.first(now, now, active_organisation_id(), serial)
+    found = joined.first(now=timezone.now(), organisation=active_organisation_id(), serial=serial)
     if found is None:
         raise Http404
     instrument: Instrument = found.pop("instrument")

@@ -5,6 +5,7 @@ answer it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -34,6 +35,12 @@ def _converting(columns: Iterable[tuple[int, Any]]) -> Callable[[Row], Row]:
     return converted if converters else lambda row: row
 
 
+def _told(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What a statement is run with; SQLite has no instants."""
+    told = connection.ops.adapt_datetimefield_value
+    return {name: told(value) if isinstance(value, datetime) else value for name, value in parameters.items()}
+
+
 class _Part(NamedTuple):
     """Which columns of a row are those of a model, and which of them is its key."""
 
@@ -52,19 +59,20 @@ class Joined:
     ) -> None:
         """``statement`` is all that follows the columns; each keyword an alias in it and the model it stands for.
 
-        ``only`` names the columns of a model that is not wanted whole, its key among them.
+        Its parameters are named, as in ``%(serial)s``. ``only`` names the columns of a model that is not wanted
+        whole, its key among them.
         """
         self._statement, self._only, self._models = statement, only or {}, models
 
-    def first(self, *parameters: Any) -> dict[str, Any] | None:
+    def first(self, **parameters: Any) -> dict[str, Any] | None:
         """The instances by their aliases, None for what was not joined; None where there is no row."""
-        return next(iter(self.all(*parameters)), None)
+        return next(iter(self.all(**parameters)), None)
 
-    def all(self, *parameters: Any) -> list[dict[str, Any]]:
+    def all(self, **parameters: Any) -> list[dict[str, Any]]:
         """As `first`, of every row in the order in which the database gives them."""
         sql, parts, converted = self._prepared
         with planned_cursor() as cursor:
-            cursor.execute(sql, parameters)
+            cursor.execute(sql, _told(parameters))
             rows, using = cursor.fetchall(), cursor.db.alias
         return [
             {
@@ -94,13 +102,16 @@ class Listed(Generic[Told]):
     """A statement's rows as named tuples of one kind."""
 
     def __init__(self, kind: type[Told], statement: str, **fields: Any) -> None:
-        """``fields`` names, of the tuple's members, those whose values this database may give in another form."""
+        """The parameters of ``statement`` are named, as in ``%(serial)s``.
+
+        ``fields`` names, of the tuple's members, those whose values this database may give in another form.
+        """
         self._kind, self._statement, self._fields = kind, statement, fields
 
-    def rows(self, *parameters: Any) -> list[Told]:
+    def rows(self, **parameters: Any) -> list[Told]:
         """All of them, in the order in which the database gives them."""
         with planned_cursor() as cursor:
-            cursor.execute(self._statement, parameters)
+            cursor.execute(self._statement, _told(parameters))
             rows = cursor.fetchall()
         return [self._kind(*row) for row in map(self._converted, rows)]
 

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -92,8 +92,8 @@ _STAYS = Listed(
     f"""
         SELECT stay.start_at, stay.end_at, site.name
         FROM "{Deployment._meta.db_table}" AS stay JOIN "{Site._meta.db_table}" AS site ON site.id = stay.site_id
-        WHERE stay.organisation_id = %s AND stay.instrument_id = %s
-          AND stay.start_at < %s AND (stay.end_at IS NULL OR stay.end_at > %s)
+        WHERE stay.organisation_id = %(organisation)s AND stay.instrument_id = %(instrument)s
+          AND stay.start_at < %(end)s AND (stay.end_at IS NULL OR stay.end_at > %(start)s)
     """,  # noqa: S608 - every name is ours, every value is a parameter
     start_at=Deployment._meta.get_field("start_at"),
     end_at=Deployment._meta.get_field("end_at"),
@@ -108,8 +108,9 @@ def stays_of(*, instrument: Instrument, start: datetime, end: datetime) -> Stays
     known: Deployment | None = getattr(instrument, "deployed", None)
     if known is not None and known.start_at <= start and (known.end_at is None or known.end_at >= end):
         return Stays([Stay(known.start_at, known.end_at, known.site.name)])
-    instants = [connection.ops.adapt_datetimefield_value(at) for at in (end, start)]
-    return Stays(_STAYS.rows(active_organisation_id(), instrument.pk, *instants))
+    return Stays(
+        _STAYS.rows(organisation=active_organisation_id(), instrument=instrument.pk, start=start, end=end)
+    )
 
 
 def site_save(*, site: Site, changed: list[str], actor: User) -> Site:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Model
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -46,14 +46,16 @@ class Checked:
 
 def _around(kind: str, model: type[Model], offset: str, passed: str, decided: str) -> str:
     """``decided``: which checks say either; those that do not must not hide one that does."""
-    table, of = model._meta.db_table, '"organisation_id" = %s AND "instrument_id" = %s'
+    table = model._meta.db_table
+    of = '"organisation_id" = %(organisation)s AND "instrument_id" = %(instrument)s'
     said = f'SELECT "at" FROM "{table}" WHERE {of} AND {decided}'  # noqa: S608
-    before = f'({said} AND "at" < %s ORDER BY "at" DESC LIMIT 1'
-    after = f'({said} AND "at" >= %s ORDER BY "at" LIMIT 1)'
+    before = f'({said} AND "at" < %(start)s ORDER BY "at" DESC LIMIT 1'
+    after = f'({said} AND "at" >= %(end)s ORDER BY "at" LIMIT 1)'
     return f"""
         SELECT * FROM (
             SELECT '{kind}', "at", "status", {offset}, {passed} FROM "{table}"
-            WHERE {of} AND "at" >= COALESCE({before} OFFSET 1), {before}), %s) AND "at" <= COALESCE({after}, %s)
+            WHERE {of} AND "at" >= COALESCE({before} OFFSET 1), {before}), %(start)s)
+                AND "at" <= COALESCE({after}, %(end)s)
             ORDER BY "at" DESC LIMIT {MOST}
         ) AS {kind}
     """  # noqa: S608 - every name is ours, every value is a parameter
@@ -76,10 +78,9 @@ _AROUND = Listed(
 
 def checks_around(*, instrument: Instrument, start: datetime, end: datetime) -> Checked:
     """The checks of a stretch with two before it and one after, by time: they decide about its ends. One query."""
-    owned = [organisation_of(instrument), instrument.pk]
-    first, last = (connection.ops.adapt_datetimefield_value(at) for at in (start, end))
-    each = [*owned, *owned, first, *owned, first, first, *owned, last, last]
-    rows = _AROUND.rows(*each, *each)
+    rows = _AROUND.rows(
+        organisation=organisation_of(instrument), instrument=instrument.pk, start=start, end=end
+    )
     return Checked(
         [check for check in rows if check.kind == "calibrations"],
         [check for check in rows if check.kind == "sics"],

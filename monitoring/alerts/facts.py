@@ -45,7 +45,8 @@ OLD = timedelta(hours=6)
 
 # Read at every poll.
 _WATCHES = Joined(
-    f'FROM "{AlertWatch._meta.db_table}" AS watch WHERE watch.organisation_id = %s AND watch.subject = %s',
+    f'FROM "{AlertWatch._meta.db_table}" AS watch '
+    "WHERE watch.organisation_id = %(organisation)s AND watch.subject = %(subject)s",
     watch=AlertWatch,
 )
 
@@ -65,7 +66,7 @@ def instrument_judge(
         return
     place = deployment_of(instrument, now) if any(version.sites for version in versions) else None
     site_id = place.site_id if place is not None else None
-    rows = _WATCHES.all(active_organisation_id(), f"i:{instrument.pk}")
+    rows = _WATCHES.all(organisation=active_organisation_id(), subject=f"i:{instrument.pk}")
     watches: dict[int, AlertWatch] = {row["watch"].rule_id: row["watch"] for row in rows}
     if present is None:
         present = InstrumentStatus.objects.filter(instrument=instrument).first()

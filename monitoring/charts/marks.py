@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from django.db import connection
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -46,8 +45,9 @@ def _newest(condition: str, most: int | None) -> Listed[_Event]:
         SELECT event.start_at, event.end_at, event.name, event.level_db, tag.cause, tag.excluded
         FROM "{Event._meta.db_table}" AS event
         LEFT JOIN "{EventTag._meta.db_table}" AS tag ON tag.event_id = event.id
-        WHERE event.organisation_id = %s AND event.instrument_id = %s
-          AND event.start_at >= %s AND event.start_at < %s AND (event.start_at >= %s OR event.end_at > %s) {condition}
+        WHERE event.organisation_id = %(organisation)s AND event.instrument_id = %(instrument)s
+          AND event.start_at >= %(earliest)s AND event.start_at < %(end)s
+          AND (event.start_at >= %(start)s OR event.end_at > %(start)s) {condition}
         ORDER BY event.start_at DESC {limit}
     """  # noqa: S608 - every name is ours, every value is a parameter
     times = {name: Event._meta.get_field(name) for name in ("start_at", "end_at")}
@@ -126,9 +126,13 @@ class _Stretch:
 
     def told(self, events: Listed[_Event]) -> list[_Event]:
         """Its events, newest first."""
-        times = (self.start - _LONGEST_EVENT, self.end, self.start, self.start)
-        ends = map(connection.ops.adapt_datetimefield_value, times)
-        return events.rows(organisation_of(self.instrument), self.instrument.pk, *ends)
+        return events.rows(
+            organisation=organisation_of(self.instrument),
+            instrument=self.instrument.pk,
+            earliest=self.start - _LONGEST_EVENT,
+            start=self.start,
+            end=self.end,
+        )
 
     def within(self, checks: Iterable[Any]) -> list[Any]:
         """Those inside of the stretch, newest first."""

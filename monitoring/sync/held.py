@@ -23,7 +23,8 @@ _HELD = Joined(
         JOIN "{ApiKey._meta.db_table}" AS api_key ON api_key.id = target.api_key_id
         LEFT JOIN "{Instrument._meta.db_table}" AS instrument ON instrument.id = target.instrument_id
         LEFT JOIN "{InstrumentStatus._meta.db_table}" AS present ON present.instrument_id = instrument.id
-        WHERE target.organisation_id = %s AND target.id = %s AND target.lease_token = %s AND target.lease_until > %s
+        WHERE target.organisation_id = %(organisation)s AND target.id = %(target)s
+          AND target.lease_token = %(token)s AND target.lease_until > %(now)s
     """,
     target=SyncTarget,
     api_key=ApiKey,
@@ -35,7 +36,7 @@ _HELD = Joined(
 def held_read(*, target_id: int, token: str, now: datetime) -> SyncTarget | None:
     """The target with its key, instrument and present, of the organisation in scope; None where it is not held."""
     found = _HELD.first(
-        active_organisation_id(), target_id, _told("lease_token", token), _told("lease_until", now)
+        organisation=active_organisation_id(), target=target_id, token=_told("lease_token", token), now=now
     )
     if found is None:
         return None
