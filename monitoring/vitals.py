@@ -42,13 +42,9 @@ class Bounds:
         if value is None:
             return Concern.NONE
         beyond = le if self.low else ge
-        return (
-            Concern.ACT
-            if beyond(value, self.act)
-            else Concern.WATCH
-            if beyond(value, self.watch)
-            else Concern.NONE
-        )
+        if beyond(value, self.act):
+            return Concern.ACT
+        return Concern.WATCH if beyond(value, self.watch) else Concern.NONE
 
 
 # Input voltage is that of a 12 V supply; signal is RSRP.
